@@ -1,0 +1,1 @@
+target_link_libraries(co_monitor PRIVATE PkgConfig::JANSSON)
