@@ -10,7 +10,7 @@
 
 #include <stdarg.h>
 
-#define CO_MUST_CHECK __attribute__((warn_unused_result))
+#define CO_MUST_CHECK        __attribute__((warn_unused_result))
 #define CO_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* X(name, exit code of the program, meaning) */

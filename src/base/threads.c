@@ -16,7 +16,6 @@ int co_cpu_count(void)
     return CPU_COUNT(&set);
 }
 
-
 #ifdef CO_OPENMP
 
 #include <omp.h>
