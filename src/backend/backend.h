@@ -1,0 +1,158 @@
+/* How a graph is computed: a backend compiles it to a set of plans.
+ *
+ *   co_backend   the arithmetic of one kind (ref, dnnl, later cuda) on a team of threads
+ *   co_model     a graph's flat buffers: parameters, gradients, statistics
+ *   co_plans     plans for all the batch shapes that a run needs, compiled up front over one
+ *                slab of memory; running them allocates nothing
+ *   co_plan      one of them: forward, then backward phase by phase
+ *
+ * Each creator owns what it creates and destroys it, in reverse order of creation; the graph and
+ * the team are borrowed. One thread drives a backend, its models and plans.
+ *
+ * A plan maps a batch to outputs (logits, features), and gradients of those outputs to gradients
+ * of the parameters. The loss sits between and is not the backend's: the caller reads
+ * co_plan_output, writes co_plan_output_gradient, and runs the phases in order. After phase i
+ * the gradients of its range are final; the data gradient that the layer below needs is computed
+ * at the start of the next phase, so that communication of a range can overlap it.
+ */
+#ifndef CO_BACKEND_BACKEND_H
+#define CO_BACKEND_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "backend/batch.h"
+#include "base/threads.h"
+#include "graph/graph.h"
+
+typedef struct co_backend co_backend;
+typedef struct co_model co_model;
+typedef struct co_plans co_plans;
+typedef struct co_plan co_plan;
+
+typedef enum co_mode { CO_TRAIN, CO_EVAL } co_mode;
+
+typedef enum co_pass { CO_FORWARD, CO_BACKWARD_WEIGHTS, CO_BACKWARD_DATA } co_pass;
+
+typedef enum co_output { CO_OUTPUT_LOGITS, CO_OUTPUT_FEATURES, CO_OUTPUT_COUNT } co_output;
+
+typedef struct co_plan_spec {
+    int batch;  /* rows of every batch that this plan runs: exactly */
+    int height; /* of the input; 0 = the graph's own */
+    int width;
+    co_mode mode;          /* an EVAL plan has no backward */
+    bool feature_gradient; /* backward adds co_plan_output_gradient(FEATURES) too */
+} co_plan_spec;
+
+/* A step of backward: what is ready after it. */
+typedef struct co_phase {
+    int layer;     /* whose parameters; -1 for a last phase without any */
+    size_t offset; /* range in the flat buffers, in floats */
+    size_t count;
+    double share; /* estimated part of the cost of the whole backward; the shares sum to 1 */
+} co_phase;
+
+/* One line of the memory bill of a set of plans, for `cohort models`. */
+typedef struct co_memory_item {
+    char name[64]; /* "parameters", "gradients", "activations", ... */
+    size_t bytes;
+} co_memory_item;
+
+enum { CO_MAX_MEMORY_ITEMS = 32 };
+
+typedef struct co_sgd {
+    float lr;
+    float momentum;
+    float weight_decay;
+    bool nesterov;
+} co_sgd;
+
+typedef struct co_adam {
+    float lr;
+    float beta1;
+    float beta2;
+    float epsilon;
+    float weight_decay;
+    uint64_t step; /* 1 for the first: bias correction */
+} co_adam;
+
+/* Called before each operation of a plan when installed; layer -1 = input or loss side. */
+typedef void (*co_trace_func)(void *arg, int layer, co_pass pass);
+
+struct co_model {
+    co_backend *backend;   /* borrowed */
+    const co_graph *graph; /* borrowed */
+    float *params; /* (param_floats) canonical order, slots padded to 64 bytes, padding zero */
+    float *grads;  /* likewise */
+    float *stats;  /* (stat_floats) batch norm statistics */
+};
+
+/* Every backend fills in all of these; none is optional. */
+typedef struct co_backend_ops {
+    const char *name;
+    void (*destroy)(co_backend *backend);
+
+    co_status (*model_create)(co_backend *backend, const co_graph *graph, co_model **out,
+                              co_error *err);
+    void (*model_destroy)(co_model *model);
+    /* The parameters of this range were written from outside: refresh any private copies. */
+    co_status (*refresh)(co_model *model, size_t offset, size_t count, co_error *err);
+
+    /* `pixels` maps the batches' pixels; specs[i] becomes plan i. */
+    co_status (*plans_create)(co_model *model, const co_plan_spec *specs, int count,
+                              const co_pixel_map *pixels, co_plans **out, co_error *err);
+    void (*plans_destroy)(co_plans *plans);
+    co_plan *(*plan)(co_plans *plans, int index);
+    /* items[0..result): what the plans and the model hold, at most CO_MAX_MEMORY_ITEMS. */
+    int (*memory)(const co_plans *plans, co_memory_item *items);
+
+    co_status (*forward)(co_plan *plan, const co_batch *batch, co_error *err);
+    /* Phase `index` of the list; phases run in order 0, 1, ... after one forward. */
+    co_status (*backward)(co_plan *plan, int index, co_error *err);
+    const co_phase *(*phases)(const co_plan *plan, int *count);
+    /* (batch, features of that output), row-major; valid until the next forward. */
+    const float *(*output)(const co_plan *plan, co_output which);
+    /* Same shape; the caller writes it between forward and backward. */
+    float *(*output_gradient)(co_plan *plan, co_output which);
+    void (*trace)(co_plan *plan, co_trace_func func, void *arg);
+
+    /* Vector operations over a range of the flat buffers, in floats. `momentum`, `m`, `v` are
+     * buffers as long as the parameters, indexed like them. sgd and adam refresh the private
+     * copies of the parameters that lie wholly in the range. Formulas as PyTorch's SGD, Adam. */
+    co_status (*sgd)(co_model *model, size_t offset, size_t count, const co_sgd *hyper,
+                     float *momentum, co_error *err);
+    co_status (*adam)(co_model *model, size_t offset, size_t count, const co_adam *hyper, float *m,
+                      float *v, co_error *err);
+    /* y += a * x */
+    void (*axpy)(co_backend *backend, size_t count, float a, const float *x, float *y);
+    /* y += t * (x - y) */
+    void (*lerp)(co_backend *backend, size_t count, float t, const float *x, float *y);
+    /* Sum of squares in double, by a fixed tree whatever the number of threads; NaN or Inf in x
+     * shows as a result that is not finite. */
+    double (*sum_squares)(co_backend *backend, size_t count, const float *x);
+} co_backend_ops;
+
+struct co_backend {
+    const co_backend_ops *ops;
+    co_team *team; /* borrowed */
+};
+
+typedef struct co_backend_options {
+    const char *isa;       /* "auto", "avx512", "avx2", "plain" */
+    const char *tune_file; /* NULL = the committed kernel table alone */
+} co_backend_options;
+
+/* name: "dnnl" or "ref". CO_USAGE for an unknown name or instruction set, CO_UNSUPPORTED for an
+ * instruction set that this processor lacks. */
+CO_MUST_CHECK co_status co_backend_create(const char *name, const co_backend_options *options,
+                                          co_team *team, co_backend **out, co_error *err);
+
+CO_MUST_CHECK co_status co_ref_backend_create(const co_backend_options *options, co_team *team,
+                                              co_backend **out, co_error *err);
+CO_MUST_CHECK co_status co_dnnl_backend_create(const co_backend_options *options, co_team *team,
+                                               co_backend **out, co_error *err);
+
+/* Columns of an output: classes, or the length of the feature vector. */
+size_t co_output_width(const co_graph *graph, co_output which);
+
+#endif
