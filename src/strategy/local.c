@@ -1,0 +1,67 @@
+/* The strategy of a single worker: its own gradient is the average. */
+#include <math.h>
+
+#include "base/alloc.h"
+#include "strategy/strategy.h"
+
+static void local_destroy(co_strategy *strategy)
+{
+    co_free(strategy);
+}
+
+static co_status local_ready(co_strategy *strategy, size_t offset, size_t count, co_error *err)
+{
+    (void)strategy;
+    (void)offset;
+    (void)count;
+    (void)err;
+    return CO_OK;
+}
+
+static co_status local_reduce(co_strategy *strategy, co_reduction *out, co_error *err)
+{
+    (void)err;
+    const co_model *model = strategy->model;
+    co_backend *backend = model->backend;
+    double sum = backend->ops->sum_squares(backend, model->graph->param_floats, model->grads);
+    out->sum_squares = sum;
+    out->finite = isfinite(sum);
+    return CO_OK;
+}
+
+static co_status local_apply(co_strategy *strategy, const co_hyper *hyper, co_error *err)
+{
+    size_t count = strategy->model->graph->param_floats;
+    return co_optimizer_step(strategy->optimizer, strategy->model, 0, count, hyper, err);
+}
+
+static co_status local_state(co_strategy *strategy, co_visitor *visitor, co_error *err)
+{
+    /* Everything that lasts is in the model and the optimizer. */
+    (void)strategy;
+    (void)visitor;
+    (void)err;
+    return CO_OK;
+}
+
+static const co_strategy_ops local_ops = {
+    .name = "local",
+    .destroy = local_destroy,
+    .ready = local_ready,
+    .reduce = local_reduce,
+    .apply = local_apply,
+    .state = local_state,
+};
+
+co_status co_strategy_local(co_model *model, co_optimizer *optimizer, co_strategy **out,
+                            co_error *err)
+{
+    void *block = NULL;
+    CO_TRY(co_alloc(1, sizeof(co_strategy), "local strategy", &block, err));
+    co_strategy *strategy = block;
+    strategy->ops = &local_ops;
+    strategy->model = model;
+    strategy->optimizer = optimizer;
+    *out = strategy;
+    return CO_OK;
+}
