@@ -1,17 +1,35 @@
-# Libraries from the distribution. Each missing one is named with its Debian package.
-find_package(PkgConfig REQUIRED)
+# Libraries from the distribution. Missing ones are named together, with their Debian packages.
+set(CO_MISSING "")
 find_package(Threads REQUIRED)
-pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
-pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
-pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)
-pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
-pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
+find_package(PkgConfig)
+if(NOT PKG_CONFIG_FOUND)
+    message(FATAL_ERROR "pkg-config is missing (Debian: pkg-config); run: tools/setup.sh build")
+endif()
+
+# co_library(PREFIX MODULE PACKAGE): the imported target PkgConfig::PREFIX, or a note.
+macro(co_library PREFIX MODULE PACKAGE)
+    pkg_check_modules(${PREFIX} QUIET IMPORTED_TARGET ${MODULE})
+    if(NOT ${PREFIX}_FOUND)
+        list(APPEND CO_MISSING ${PACKAGE})
+    endif()
+endmacro()
+co_library(YAML yaml-0.1 libyaml-dev)
+co_library(JANSSON jansson libjansson-dev)
+co_library(ARCHIVE libarchive libarchive-dev)
+co_library(XXHASH libxxhash libxxhash-dev)
+pkg_check_modules(CMOCKA QUIET IMPORTED_TARGET cmocka)
 
 find_path(DNNL_INCLUDE_DIR dnnl.h)
 find_library(DNNL_LIBRARY dnnl)
 if(NOT DNNL_INCLUDE_DIR OR NOT DNNL_LIBRARY)
-    message(FATAL_ERROR "oneDNN 2.x is missing (Debian: libdnnl-dev); run tools/setup.sh")
+    list(APPEND CO_MISSING libdnnl-dev)
 endif()
+if(CO_MISSING)
+    list(JOIN CO_MISSING " " CO_MISSING_TEXT)
+    message(FATAL_ERROR "these libraries are missing (Debian packages): ${CO_MISSING_TEXT}\n"
+            "Install them with: tools/setup.sh build")
+endif()
+
 file(STRINGS ${DNNL_INCLUDE_DIR}/oneapi/dnnl/dnnl_version.h DNNL_VERSION_LINES
      REGEX "#define DNNL_VERSION_(MAJOR|MINOR|PATCH)")
 string(REGEX REPLACE ".*MAJOR +([0-9]+).*MINOR +([0-9]+).*PATCH +([0-9]+).*" "\\1.\\2.\\3"
@@ -24,7 +42,11 @@ add_library(dnnl INTERFACE)
 target_include_directories(dnnl SYSTEM INTERFACE ${DNNL_INCLUDE_DIR})
 target_link_libraries(dnnl INTERFACE ${DNNL_LIBRARY})
 
-# OpenMP only with gcc: clang and thread-sanitizer builds use the POSIX form of base/threads.
+# OpenMP only with gcc: clang and sanitizer builds use the POSIX form of base/threads.
+set(CO_THREADS "POSIX threads")
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT CO_SANITIZE_THREAD AND NOT CO_SANITIZE_ADDRESS)
-    find_package(OpenMP COMPONENTS C)
+    find_package(OpenMP QUIET COMPONENTS C)
+    if(OpenMP_C_FOUND)
+        set(CO_THREADS "OpenMP ${OpenMP_C_VERSION}")
+    endif()
 endif()

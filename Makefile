@@ -1,0 +1,49 @@
+# A thin front door to CMake (CMakePresets.json): the work is done there and in tools/.
+#   make           the release build: build/cohort
+#   make demo      train a small network before your eyes
+#   make test      build, then run all tests
+#   make SETUP=:   the same without looking for missing packages
+PREFIX ?= /usr/local
+DESTDIR ?=
+SETUP ?= tools/setup.sh
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+CTEST_FLAGS ?= --output-on-failure
+DEMO_FLAGS ?= --dataset glyphs --model lenet5 --epochs 2 \
+              --run-dir runs/demo-$(shell date +%Y%m%d-%H%M%S)
+
+.PHONY: all build demo test bench nightly install format lint clean
+all: build
+
+build:
+	@$(SETUP) build
+	@test -f build/build.ninja || cmake --preset release
+	@cmake --build build
+
+demo: build
+	build/cohort train $(DEMO_FLAGS)
+
+test:
+	@$(SETUP) build test
+	@cmake --preset release
+	@cmake --build build
+	@ctest --test-dir build -j $(JOBS) -LE nightly $(CTEST_FLAGS)
+
+bench: build
+	bench/run.sh build/cohort
+
+nightly:
+	tools/nightly.sh
+
+install: build
+	DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
+
+format:
+	@$(SETUP) dev
+	tools/format.sh
+
+lint:
+	@$(SETUP) build dev
+	tools/lint.sh
+
+clean:
+	rm -rf build build-*
