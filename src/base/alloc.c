@@ -1,5 +1,6 @@
 #include "base/alloc.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +55,7 @@ co_status co_strdup(const char *text, char **out, co_error *err)
     size_t bytes = strlen(text) + 1;
     void *copy = NULL;
     CO_TRY(co_alloc(bytes, 1, "text", &copy, err));
+    assert(copy != NULL); /* bytes > 0 */
     memcpy(copy, text, bytes);
     *out = copy;
     return CO_OK;

@@ -46,6 +46,13 @@ co_status co_fail(co_error *err, co_status status, const char *format, ...) CO_P
 co_status co_fail_errno(co_error *err, co_status status, int error_number, const char *format, ...)
     CO_PRINTF(4, 5);
 
+#ifdef __clang_analyzer__
+/* The analyzer reads one file at a time: this tells it that a failure is never CO_OK. */
+#define co_fail(err, status, ...) ((void)co_fail(err, status, __VA_ARGS__), (status))
+#define co_fail_errno(err, status, number, ...)                                                    \
+    ((void)co_fail_errno(err, status, number, __VA_ARGS__), (status))
+#endif
+
 /* "USAGE", "DATA", ...; "?" for a value outside the enum. */
 const char *co_status_name(co_status status);
 /* The meaning column of CO_STATUS_MAP. */
