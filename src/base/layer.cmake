@@ -1,0 +1,1 @@
+target_link_libraries(co_base PRIVATE PkgConfig::XXHASH)
