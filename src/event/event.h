@@ -1,0 +1,137 @@
+/* What a run announces: small typed events of a fixed size, copied and never freed.
+ *
+ * The training thread fills one and hands it to co_announce (event/announce.h); sinks read it
+ * later, in another thread. An event therefore holds no pointers.
+ */
+#ifndef CO_EVENT_EVENT_H
+#define CO_EVENT_EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CO_EVENT_SIZE_MAX  192
+#define CO_EVENT_NAME_SIZE 40
+#define CO_EVENT_TEXT_SIZE 160
+
+typedef enum co_event_kind {
+    CO_EVENT_RUN_START = 1,
+    CO_EVENT_STEP,
+    CO_EVENT_EVALUATION,
+    CO_EVENT_EPOCH_END,
+    CO_EVENT_NOTE,
+    CO_EVENT_RUN_END,
+} co_event_kind;
+
+typedef enum co_split {
+    CO_SPLIT_TRAIN,
+    CO_SPLIT_VAL,
+    CO_SPLIT_TEST,
+} co_split;
+
+typedef enum co_level {
+    CO_LEVEL_DEBUG, /* shown with --verbose only */
+    CO_LEVEL_NOTE,
+    CO_LEVEL_WARNING,
+    CO_LEVEL_ERROR,
+} co_level;
+
+typedef enum co_outcome {
+    CO_OUTCOME_RUNNING,
+    CO_OUTCOME_FINISHED,
+    CO_OUTCOME_PREEMPTED, /* stopped by a signal or a limit, state saved */
+    CO_OUTCOME_FAILED,
+} co_outcome;
+
+/* Numbers that were not measured are NaN; sinks leave them out. */
+
+typedef struct co_event_run_start {
+    int64_t wall_ns; /* filled in by co_announce */
+    uint64_t steps_total;
+    uint64_t steps_per_epoch;
+    uint64_t first_step; /* steps done before: not 0 when resumed */
+    uint32_t epochs;
+    uint32_t batch_size;
+    uint32_t parameters;
+    uint32_t threads;
+    char dataset[CO_EVENT_NAME_SIZE];
+    char model[CO_EVENT_NAME_SIZE];
+} co_event_run_start;
+
+typedef struct co_event_step {
+    uint64_t step;          /* steps done since training began, this one included */
+    uint32_t epoch;         /* from 1 */
+    uint32_t step_in_epoch; /* from 1 */
+    uint32_t images;        /* samples in this batch */
+    uint32_t reserved;
+    double loss;          /* of this batch */
+    double running_loss;  /* mean over the epoch so far, or moving average */
+    double accuracy;      /* of this batch, 0..1 */
+    double gradient_norm; /* L2 over all parameters */
+    double learning_rate;
+    double images_per_second; /* recent */
+} co_event_step;
+
+typedef struct co_event_evaluation {
+    uint64_t step;  /* steps done */
+    uint32_t epoch; /* epochs done */
+    uint32_t split; /* co_split */
+    uint64_t samples;
+    double loss;
+    double accuracy;  /* 0..1 */
+    double accuracy5; /* 0..1: true class among the first five */
+    double duration;  /* seconds this evaluation took */
+} co_event_evaluation;
+
+typedef struct co_event_epoch_end {
+    uint64_t step;
+    uint32_t epoch; /* epochs done */
+    uint32_t steps; /* in this epoch */
+    uint64_t samples;
+    double loss;     /* mean over the epoch's samples */
+    double accuracy; /* 0..1, of the training batches as they were seen */
+    double learning_rate;
+    double duration; /* seconds, training steps only */
+    double images_per_second;
+} co_event_epoch_end;
+
+typedef struct co_event_note {
+    uint32_t level; /* co_level */
+    uint32_t more;  /* not 0: the next event continues this text */
+    char text[CO_EVENT_TEXT_SIZE];
+} co_event_note;
+
+typedef struct co_event_run_end {
+    uint64_t step;
+    uint32_t outcome; /* co_outcome */
+    uint32_t epochs;  /* done */
+    double test_accuracy;
+    double test_loss;
+    double images_per_second; /* over all training steps of this run */
+} co_event_run_end;
+
+typedef struct co_event {
+    uint32_t kind; /* co_event_kind */
+    uint32_t rank;
+    double seconds; /* since the run started, monotonic */
+    union {
+        co_event_run_start run_start;
+        co_event_step step;
+        co_event_evaluation evaluation;
+        co_event_epoch_end epoch_end;
+        co_event_note note;
+        co_event_run_end run_end;
+    };
+} co_event;
+
+_Static_assert(sizeof(co_event) <= CO_EVENT_SIZE_MAX, "an event is copied at every step");
+
+/* "run_start", "step", ...; "?" for an unknown value. The same for the others. */
+const char *co_event_kind_name(uint32_t kind);
+const char *co_split_name(uint32_t split);     /* "train", "val", "test" */
+const char *co_level_name(uint32_t level);     /* "DEBUG", "INFO", "WARNING", "ERROR" */
+const char *co_outcome_name(uint32_t outcome); /* "running", "finished", "preempted", "failed" */
+
+/* Copies a name into an event's field, cut at a character if it is too long. */
+void co_event_set_name(char field[CO_EVENT_NAME_SIZE], const char *name);
+
+#endif

@@ -1,0 +1,49 @@
+/* The monitor: owns the event ring, the sinks, and the thread that carries events to them.
+ *
+ *     training thread --co_announce--> ring --spool thread--> console, log.txt, metrics.jsonl
+ *
+ * No sink can slow or stop a run: announcing is a copy into memory; a sink that fails is closed
+ * and a warning says so, once, on the others. Without a thread (`inline_drain`, for simulated
+ * runs) each announcement is delivered before it returns.
+ *
+ * One thread creates, starts, announces, stops and destroys.
+ */
+#ifndef CO_MONITOR_MONITOR_H
+#define CO_MONITOR_MONITOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/clock.h"
+#include "event/announce.h"
+#include "monitor/sink.h"
+
+typedef struct co_monitor co_monitor;
+
+typedef struct co_monitor_options {
+    size_t events;         /* room in the ring; 0 = 4096 */
+    bool inline_drain;     /* no thread */
+    const co_clock *clock; /* borrowed */
+} co_monitor_options;
+
+/* The time of events counts from here. */
+CO_MUST_CHECK co_status co_monitor_create(const co_monitor_options *options, co_monitor **out,
+                                          co_error *err);
+/* Stops if still running; closes the sinks. NULL is allowed. */
+void co_monitor_destroy(co_monitor *monitor);
+
+/* Before start. Takes the sink, also on failure (which closes it). At most 16. */
+CO_MUST_CHECK co_status co_monitor_add(co_monitor *monitor, co_sink *sink, co_error *err);
+CO_MUST_CHECK co_status co_monitor_start(co_monitor *monitor, co_error *err);
+/* Delivers what is in the ring, warns of dropped events, flushes the sinks, ends the thread.
+ * Safe to call again. */
+void co_monitor_stop(co_monitor *monitor);
+
+/* What train/ is given; borrowed, valid until destroy. */
+const co_announcer *co_monitor_announcer(const co_monitor *monitor);
+/* Events that found the ring full. */
+uint64_t co_monitor_dropped(const co_monitor *monitor);
+/* Sinks that failed and were closed; exact after stop. */
+unsigned co_monitor_failed_sinks(const co_monitor *monitor);
+
+#endif
