@@ -12,4 +12,4 @@ set(CO_COMMIT_COMMAND ${CMAKE_COMMAND} -D OUT=${CO_GENERATED_DIR}/co_commit.h
     -D SOURCE=${PROJECT_SOURCE_DIR} -P ${PROJECT_SOURCE_DIR}/cmake/commit.cmake)
 execute_process(COMMAND ${CO_COMMIT_COMMAND}) # so that tools that do not build find it too
 add_custom_target(co_commit COMMAND ${CO_COMMIT_COMMAND} BYPRODUCTS ${CO_GENERATED_DIR}/co_commit.h
-                  COMMENT "" VERBATIM)
+                  COMMENT "Looking up the commit" VERBATIM)

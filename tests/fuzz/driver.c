@@ -55,7 +55,7 @@ static int is_visible(const struct dirent *entry)
     return entry->d_name[0] != '.';
 }
 
-static bool load_corpus(const char *folder, corpus *corpus)
+static bool load_corpus(const char *folder, corpus *all)
 {
     struct dirent **names = NULL;
     int found = scandir(folder, &names, is_visible, alphasort);
@@ -66,11 +66,11 @@ static bool load_corpus(const char *folder, corpus *corpus)
     for (int i = 0; i < found; i++) {
         char path[4096];
         (void)snprintf(path, sizeof(path), "%s/%s", folder, names[i]->d_name);
-        if (good && !read_whole(path, &corpus->inputs[corpus->count])) {
+        if (good && !read_whole(path, &all->inputs[all->count])) {
             (void)fprintf(stderr, "%s: cannot be read (or is over 1 MiB)\n", path);
             good = false;
         }
-        corpus->count += good;
+        all->count += good;
         free(names[i]);
     }
     free(names);
@@ -138,10 +138,10 @@ static size_t mutate(co_rng *rng, uint8_t *data, size_t size, size_t capacity)
     return size;
 }
 
-static bool run_mutation(const corpus *corpus, uint32_t index)
+static bool run_mutation(const corpus *all, uint32_t index)
 {
     co_rng rng = co_rng_at(&(co_rng_key){.stream = CO_STREAM_TEST, .sample = index});
-    const input *origin = &corpus->inputs[index % (uint32_t)corpus->count];
+    const input *origin = &all->inputs[index % (uint32_t)all->count];
     size_t capacity = origin->size + 1024;
     uint8_t *data = malloc(capacity);
     if (data == NULL) {
@@ -162,27 +162,27 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "usage: %s CORPUS_FOLDER [MUTATIONS]\n", argv[0]);
         return 2;
     }
-    static corpus corpus;
-    if (!load_corpus(argv[1], &corpus) || corpus.count == 0) {
+    static corpus all;
+    if (!load_corpus(argv[1], &all) || all.count == 0) {
         (void)fprintf(stderr, "%s: no corpus: put at least one input there\n", argv[1]);
         return 1;
     }
     bool verbose = getenv("CO_FUZZ_VERBOSE") != NULL;
     uint32_t mutations = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0;
     bool good = true;
-    for (int i = 0; i < corpus.count; i++) {
-        (void)LLVMFuzzerTestOneInput(corpus.inputs[i].data, corpus.inputs[i].size);
+    for (int i = 0; i < all.count; i++) {
+        (void)LLVMFuzzerTestOneInput(all.inputs[i].data, all.inputs[i].size);
     }
     for (uint32_t i = 0; i < mutations && good; i++) {
         if (verbose) {
             (void)fprintf(stderr, "mutation %u\n", i);
         }
-        good = run_mutation(&corpus, i);
+        good = run_mutation(&all, i);
     }
-    for (int i = 0; i < corpus.count; i++) {
-        free(corpus.inputs[i].data);
+    for (int i = 0; i < all.count; i++) {
+        free(all.inputs[i].data);
     }
-    (void)printf("%d corpus files, %u mutations: %s\n", corpus.count, mutations,
+    (void)printf("%d corpus files, %u mutations: %s\n", all.count, mutations,
                  good ? "passed" : "out of memory");
     return good ? 0 : 1;
 }

@@ -58,7 +58,8 @@ accept "$good"
 printf '    printf("hello");\n    exit(1);\n' >"$samples/src/cli/good.c"
 accept "$samples/src/cli/good.c"
 
-find src tests tools cmake bench CMakeLists.txt .ci -type f \
+shopt -s nullglob
+find src tests tools cmake CMakeLists.txt .ci bench* -type f \
     \( -name '*.[ch]' -o -name '*.inc' -o -name '*.sh' -o -name '*.awk' -o -name '*.cmake' \
     -o -name '*.py' -o -name CMakeLists.txt -o -path .ci/run \) \
     -not -path '*/corpus/*' -print0 | xargs -0 awk -f "$here/style.awk"
