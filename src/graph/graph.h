@@ -176,6 +176,11 @@ CO_MUST_CHECK co_status co_graph_shapes(const co_graph *graph, int height, int w
 
 /* Multiply-accumulates of a layer's forward pass for one sample (0 for layers without). */
 double co_layer_macs(const co_layer *layer);
+/* Likewise for other shapes of its input and output (co_graph_shapes). */
+double co_layer_macs_at(const co_layer *layer, co_shape in, co_shape out);
+/* Floating-point operations of a forward pass for one sample: two per multiply-accumulate of
+ * the convolutions and linear layers; bias, activation, norm and pooling are not counted. */
+double co_graph_flops(const co_graph *graph);
 
 const char *co_layer_kind_name(co_layer_kind kind); /* "conv2d", "linear", ... */
 

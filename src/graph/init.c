@@ -1,0 +1,44 @@
+#include <string.h>
+
+#include "base/rng.h"
+#include "graph/graph.h"
+
+static float draw(co_rng *rng, co_init init)
+{
+    switch (init.kind) {
+    case CO_INIT_ZERO:
+        return 0.0f;
+    case CO_INIT_ONE:
+        return 1.0f;
+    case CO_INIT_UNIFORM:
+        return (2.0f * co_rng_uniform(rng) - 1.0f) * init.bound;
+    case CO_INIT_NORMAL:
+        return co_rng_normal(rng) * init.bound;
+    }
+    return 0.0f;
+}
+
+static void fill(const co_tensor *tensor, uint32_t index, uint64_t seed, float *values)
+{
+    co_rng rng = co_rng_at(
+        &(co_rng_key){.seed = seed, .stream = (uint32_t)CO_STREAM_INIT, .sample = index});
+    for (size_t i = 0; i < tensor->count; i++) {
+        values[tensor->offset + i] = draw(&rng, tensor->init);
+    }
+}
+
+void co_graph_init_params(const co_graph *graph, uint64_t seed, float *values)
+{
+    memset(values, 0, graph->param_floats * sizeof(float));
+    for (int i = 0; i < graph->param_count; i++) {
+        fill(&graph->params[i], (uint32_t)i, seed, values);
+    }
+}
+
+void co_graph_init_stats(const co_graph *graph, float *values)
+{
+    memset(values, 0, graph->stat_floats * sizeof(float));
+    for (int i = 0; i < graph->stat_count; i++) {
+        fill(&graph->stats[i], 0, 0, values); /* constants: nothing is drawn */
+    }
+}

@@ -1,0 +1,43 @@
+/* The builders behind the table of models; internal to graph/models/.
+ *
+ * A builder appends the layers of its model to a graph that holds only the input, and says which
+ * layers are the logits and the features. Faults stay in the graph.
+ */
+#ifndef CO_GRAPH_MODELS_FAMILY_H
+#define CO_GRAPH_MODELS_FAMILY_H
+
+#include "graph/graph.h"
+
+typedef struct co_model_outputs {
+    int logits;
+    int features;
+} co_model_outputs;
+
+typedef co_model_outputs (*co_model_func)(co_graph *graph, int classes);
+
+co_model_outputs co_model_lenet5(co_graph *graph, int classes);
+co_model_outputs co_model_cnn1(co_graph *graph, int classes);
+co_model_outputs co_model_cnn2(co_graph *graph, int classes);
+co_model_outputs co_model_mnistnet(co_graph *graph, int classes);
+
+/* A square convolution with bias, stride 1. */
+static inline co_conv2d co_square_conv(int out_channels, int kernel, int pad)
+{
+    return (co_conv2d){.out_channels = out_channels,
+                       .kernel_h = kernel,
+                       .kernel_w = kernel,
+                       .stride_h = 1,
+                       .stride_w = 1,
+                       .pad_h = pad,
+                       .pad_w = pad,
+                       .groups = 1,
+                       .bias = true};
+}
+
+/* 2x2, stride 2. */
+static inline co_pool2d co_half_pool(void)
+{
+    return (co_pool2d){.kernel_h = 2, .kernel_w = 2, .stride_h = 2, .stride_w = 2};
+}
+
+#endif
