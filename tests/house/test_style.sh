@@ -59,7 +59,7 @@ printf '    printf("hello");\n    exit(1);\n' >"$samples/src/cli/good.c"
 accept "$samples/src/cli/good.c"
 
 shopt -s nullglob
-find src tests tools cmake CMakeLists.txt .ci bench* -type f \
-    \( -name '*.[ch]' -o -name '*.inc' -o -name '*.sh' -o -name '*.awk' -o -name '*.cmake' \
-    -o -name '*.py' -o -name CMakeLists.txt -o -path .ci/run \) \
+names=(-name '*.[ch]' -o -name '*.inc' -o -name '*.def' -o -name '*.sh' -o -name '*.awk'
+    -o -name '*.cmake' -o -name '*.py' -o -name CMakeLists.txt -o -path .ci/run)
+find src tests tools cmake CMakeLists.txt .ci bench* -type f \( "${names[@]}" \) \
     -not -path '*/corpus/*' -print0 | xargs -0 awk -f "$here/style.awk"
