@@ -32,6 +32,7 @@ static co_status local_reduce(co_strategy *strategy, co_reduction *out, co_error
 static co_status local_apply(co_strategy *strategy, const co_hyper *hyper, co_error *err)
 {
     size_t count = strategy->model->graph->param_floats;
+    co_optimizer_begin(strategy->optimizer);
     return co_optimizer_step(strategy->optimizer, strategy->model, 0, count, hyper, err);
 }
 

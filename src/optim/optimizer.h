@@ -1,0 +1,46 @@
+/* Optimizers: SGD and Adam over a model's flat buffers, with PyTorch's formulas.
+ *
+ * An optimizer owns its state (momentum; first and second moments), laid out like the
+ * parameters. The arithmetic is the backend's, in one pass that also refreshes the backend's
+ * private copies of the weights. One thread drives it; a step allocates nothing.
+ */
+#ifndef CO_OPTIM_OPTIMIZER_H
+#define CO_OPTIM_OPTIMIZER_H
+
+#include "backend/backend.h"
+#include "state/visitor.h"
+
+typedef enum co_optimizer_kind { CO_OPTIMIZER_SGD, CO_OPTIMIZER_ADAM } co_optimizer_kind;
+
+/* What one step uses; a schedule gives the values of each step. */
+typedef struct co_hyper {
+    double lr;
+    double momentum; /* SGD */
+    double weight_decay;
+    bool nesterov; /* SGD */
+    double beta1;  /* Adam */
+    double beta2;
+    double epsilon;
+} co_hyper;
+
+typedef struct co_optimizer co_optimizer;
+
+/* State for a model of that size; zeroed. */
+CO_MUST_CHECK co_status co_optimizer_create(co_optimizer_kind kind, const co_graph *graph,
+                                            co_optimizer **out, co_error *err);
+void co_optimizer_destroy(co_optimizer *optimizer); /* NULL is allowed */
+co_optimizer_kind co_optimizer_which(const co_optimizer *optimizer);
+size_t co_optimizer_bytes(const co_optimizer *optimizer);
+
+/* A new step begins (Adam counts them for its bias correction); once per step, before
+ * co_optimizer_step, which may then run over several ranges of the same step. */
+void co_optimizer_begin(co_optimizer *optimizer);
+/* Updates the parameters in [offset, offset + count) (floats) from model->grads. */
+CO_MUST_CHECK co_status co_optimizer_step(co_optimizer *optimizer, co_model *model, size_t offset,
+                                          size_t count, const co_hyper *hyper, co_error *err);
+/* Back to zeroed state (a new task begins). */
+void co_optimizer_reset(co_optimizer *optimizer);
+CO_MUST_CHECK co_status co_optimizer_state(co_optimizer *optimizer, co_visitor *visitor,
+                                           co_error *err);
+
+#endif

@@ -1,0 +1,25 @@
+/* Evaluation: the loss and hits of a model over all samples of a loader. */
+#ifndef CO_TRAIN_EVALUATE_H
+#define CO_TRAIN_EVALUATE_H
+
+#include "continual/agent.h"
+#include "data/loader.h"
+#include "train/loss.h"
+#include "train/plan_table.h"
+
+typedef struct co_evaluator {
+    const co_plan_table *plans; /* borrowed: EVAL plans for the loader's batches */
+    co_agent *agent;            /* borrowed: predicts */
+    co_loader *loader;          /* borrowed: sequential, not shuffled */
+    int32_t *predicted;         /* (rows of the largest batch), borrowed */
+} co_evaluator;
+
+/* One pass; *out is the sum over all samples, each counted once. */
+CO_MUST_CHECK co_status co_evaluate(const co_evaluator *evaluator, co_score *out, co_error *err);
+
+/* Means over the samples of a score; NaN for none. */
+double co_score_loss(const co_score *score);
+double co_score_accuracy(const co_score *score);
+double co_score_accuracy5(const co_score *score);
+
+#endif
