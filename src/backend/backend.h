@@ -98,7 +98,7 @@ typedef struct co_backend_ops {
     /* The parameters of this range were written from outside: refresh any private copies. */
     co_status (*refresh)(co_model *model, size_t offset, size_t count, co_error *err);
 
-    /* `pixels` maps the batches' pixels; specs[i] becomes plan i. */
+    /* `pixels` maps the batches' pixels (NULL: values as they are); specs[i] becomes plan i. */
     co_status (*plans_create)(co_model *model, const co_plan_spec *specs, int count,
                               const co_pixel_map *pixels, co_plans **out, co_error *err);
     void (*plans_destroy)(co_plans *plans);
@@ -107,7 +107,8 @@ typedef struct co_backend_ops {
     int (*memory)(const co_plans *plans, co_memory_item *items);
 
     co_status (*forward)(co_plan *plan, const co_batch *batch, co_error *err);
-    /* Phase `index` of the list; phases run in order 0, 1, ... after one forward. */
+    /* Phase `index` of the list; phases run in order 0, 1, ... after one forward. Gradients of
+     * the phase's range are overwritten, not added to. */
     co_status (*backward)(co_plan *plan, int index, co_error *err);
     const co_phase *(*phases)(const co_plan *plan, int *count);
     /* (batch, features of that output), row-major; valid until the next forward. */
@@ -118,7 +119,8 @@ typedef struct co_backend_ops {
 
     /* Vector operations over a range of the flat buffers, in floats. `momentum`, `m`, `v` are
      * buffers as long as the parameters, indexed like them. sgd and adam refresh the private
-     * copies of the parameters that lie wholly in the range. Formulas as PyTorch's SGD, Adam. */
+     * copies of the parameters that lie wholly in the range. Formulas as PyTorch's SGD, Adam.
+     * A momentum of 0 needs no buffer: `momentum` may then be NULL. */
     co_status (*sgd)(co_model *model, size_t offset, size_t count, const co_sgd *hyper,
                      float *momentum, co_error *err);
     co_status (*adam)(co_model *model, size_t offset, size_t count, const co_adam *hyper, float *m,

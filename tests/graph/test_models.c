@@ -158,7 +158,8 @@ static void test_faults_name_the_layer(void **state)
     expect_fault("lenet5", (co_shape){0, 28, 28}, 10, "layer 'input' (input): shape 0x28x28");
     expect_fault("cnn1", (co_shape){1, 28, 28}, 0, "0 classes");
     expect_fault("mnistnet", (co_shape){1, 1 << 24, 1 << 24}, 10, "layer 'input' (input)");
-    expect_fault("lenet6", (co_shape){1, 28, 28}, 10, "lenet5");
+    expect_fault("lenet-6", (co_shape){1, 28, 28}, 10, "did you mean 'lenet5'?");
+    expect_fault("transformer", (co_shape){1, 28, 28}, 10, "there are: lenet5, cnn1");
 }
 
 int main(void)

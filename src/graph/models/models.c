@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "conf/hint.h"
 #include "graph/models/family.h"
 
 static const co_model_info infos[] = {
@@ -47,6 +48,14 @@ static co_status fail_unknown(const char *name, co_error *err)
         if (used + strlen(separator) + strlen(infos[i].name) < sizeof(known)) {
             strcat(strcat(known, separator), infos[i].name);
         }
+    }
+    co_nearest nearest = {0};
+    for (int i = 0; i < MODEL_COUNT; i++) {
+        co_nearest_offer(&nearest, name, infos[i].name);
+    }
+    if (nearest.name != NULL) {
+        return co_fail(err, CO_USAGE, "there is no model '%s'; did you mean '%s'? There are: %s",
+                       name, nearest.name, known);
     }
     return co_fail(err, CO_USAGE, "there is no model '%s'; there are: %s", name, known);
 }
