@@ -76,6 +76,7 @@ const co_tensor_entry *co_safetensors_entry(const co_safetensors *file, size_t i
 /* NULL when there is none of that name. */
 const co_tensor_entry *co_safetensors_find(const co_safetensors *file, const char *name);
 size_t co_safetensors_metadata_count(const co_safetensors *file);
+/* Sorted by key. */
 const co_metadata *co_safetensors_metadata_at(const co_safetensors *file, size_t index);
 const char *co_safetensors_metadata(const co_safetensors *file, const char *key); /* or NULL */
 
