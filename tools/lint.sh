@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 run_format() { tools/format.sh --check; }
 
 run_cppcheck() {
-    mapfile -d '' files < <(git ls-files -z -- 'src/*.c')
+    mapfile -d '' files < <(find src -name '*.c' -print0)
     cppcheck --quiet --error-exitcode=1 -j "$(nproc)" --std=c11 --language=c \
         --enable=warning,performance,portability --inline-suppr \
         --suppressions-list=tools/cppcheck.supp \
@@ -40,7 +40,7 @@ lint_base() {
 tidy_files() {
     local base=$1 changed
     if [[ $base == all ]]; then
-        git ls-files -- 'src/*.c'
+        find src -name '*.c'
         return
     fi
     changed=$(git diff --name-only --diff-filter=d "$base" -- 'src/*.[ch]')
