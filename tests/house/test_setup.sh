@@ -54,7 +54,8 @@ check "one is missing: apt-get" "$(tail -n 1 "$fake/diary")" libcmocka-dev
 : >"$fake/stale"
 run "libyaml-dev" build
 check "old lists: status" "$status" 0
-check "old lists: apt-get" "$(tail -n 3 "$fake/diary" | tr '\n' ' ')" "libyaml-dev update libyaml-dev "
+check "old lists: apt-get" "$(tail -n 3 "$fake/diary" | tr '\n' ' ')" \
+    "libyaml-dev update libyaml-dev "
 rm -f "$fake/stale"
 
 printf '#!/bin/bash\nexit 100\n' >"$fake/bin/apt-get"
