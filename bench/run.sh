@@ -1,0 +1,116 @@
+#!/bin/bash
+# Our training step against PyTorch's, side by side on this machine: bench/run.sh [build/cohort]
+#
+# Every round runs the peer in both memory layouts and cohort, one after the other, for each model
+# and number of threads; the faster layout of a round is the peer. What counts is the median of the
+# rounds' ratios. A round in which other processes took more than 5 % of a core is left out (unless
+# all were like that: marked with "!"). Settings, as environment variables:
+#   ROUNDS=5  MODELS="lenet5 cnn1 mnistnet"  THREADS="1 2"  BATCH=64  SECONDS_PER_CHUNK=0.5
+#   CHUNKS=3  PYTHON=/usr/bin/python3
+# Writes every run to <build>/bench/runs.tsv and the table to <build>/bench/table.tsv.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+build=$(cd "$(dirname "${1:-$here/../build/cohort}")" && pwd)
+rounds=${ROUNDS:-5}
+models=${MODELS:-lenet5 cnn1 mnistnet}
+batch=${BATCH:-64}
+seconds=${SECONDS_PER_CHUNK:-0.5}
+chunks=${CHUNKS:-3}
+python=${PYTHON:-/usr/bin/python3}
+limit=0.05 # of a core, taken by others
+
+say() { printf 'bench: %s\n' "$*" >&2; }
+
+cmake --build "$build" --target bench_programs >"$build/bench.log" 2>&1 || {
+    cat "$build/bench.log" >&2
+    exit 1
+}
+ours=$build/bench/step_bench
+runs=$build/bench/runs.tsv
+table=$build/bench/table.tsv
+cpus=$(nproc)
+threads_list=${THREADS:-1 2}
+
+peer=1
+if ! "$python" -c 'import torch, numpy' 2>/dev/null; then
+    say "python3-torch is not installed for $python: the peer is skipped (tools/setup.sh bench)"
+    peer=0
+else
+    mapfile -t peer_env < <("$python" "$here/peer/environment.py")
+    if ! "$python" -c 'import torch; a = torch.ones(8, 8); a @ a' 2>/dev/null ||
+        ! ldconfig -p | grep -q libopenblas; then
+        say "OpenBLAS is missing: PyTorch is slower than it could be (tools/setup.sh bench)"
+    fi
+fi
+
+# Processor time of all processes, in clock ticks: everything but idle and waiting for disks.
+busy_ticks() {
+    local name user nice system idle iowait irq softirq steal rest
+    read -r name user nice system idle iowait irq softirq steal rest </proc/stat
+    : "$name" "$idle" "$iowait" "$rest"
+    echo $((user + nice + system + irq + softirq + steal))
+}
+
+# Processor time of this shell and its finished children, in seconds.
+own_seconds() {
+    times >"$build/bench/times"
+    awk '{ for (i = 1; i <= 2; i++) { split($i, t, "[ms]"); s += 60 * t[1] + t[2] } }
+         END { print s }' "$build/bench/times"
+}
+
+field() { # of one JSON line
+    sed -n "s/.*\"$2\": \"\\{0,1\\}\\([^,\"}]*\\).*/\\1/p" <<<"$1"
+}
+
+hertz=$(getconf CLK_TCK)
+# measure ROUND WHO LAYOUT MODEL THREADS command...: one line of runs.tsv
+measure() {
+    local round=$1 who=$2 layout=$3 model=$4 threads=$5
+    shift 5
+    local own line wall ticks
+    own_seconds >"$build/bench/own"
+    own=$(<"$build/bench/own")
+    ticks=$(busy_ticks)
+    wall=$EPOCHREALTIME
+    line=$("$@" --model "$model" --threads "$threads" --batch "$batch" --started "$wall") || exit 1
+    wall=$(awk -v a="$wall" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')
+    ticks=$(($(busy_ticks) - ticks))
+    own_seconds >"$build/bench/own"
+    awk -v OFS='\t' -v head="$round $who $layout $model $threads" -v own="$own" -v ticks="$ticks" \
+        -v hz="$hertz" -v wall="$wall" -v rate="$(field "$line" img_s)" \
+        -v first="$(field "$line" first_step_ms)" -v rss="$(field "$line" peak_rss_mib)" \
+        -v gflops="$(field "$line" gflops)" -v peak="$(field "$line" peak_gflops)" \
+        '{ foreign = (ticks / hz - ($1 - own)) / wall
+           gsub(" ", "\t", head)
+           print head, rate, first, rss, gflops + 0, peak + 0,
+                 sprintf("%.3f", foreign < 0 ? 0 : foreign) }' "$build/bench/own" >>"$runs"
+}
+
+printf 'round\twho\tlayout\tmodel\tthreads\timg_s\tfirst_step_ms\tpeak_rss_mib\tgflops\t' >"$runs"
+printf 'peak_gflops\tforeign_cores\n' >>"$runs"
+say "$rounds rounds; $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), $cpus processors"
+"$build/bench/peak" 1 "$cpus" | sed 's/^/bench: /' >&2
+for ((round = 1; round <= rounds; round++)); do
+    for model in $models; do
+        for threads in $threads_list; do
+            if [[ $threads -gt $cpus ]]; then
+                [[ $round -gt 1 ]] || say "$threads threads on $cpus processors: left out"
+                continue
+            fi
+            if [[ $peer == 1 ]]; then
+                for layout in default channels_last; do
+                    measure "$round" peer "$layout" "$model" "$threads" env "${peer_env[@]}" \
+                        "$python" "$here/peer/step.py" --tuned --layout "$layout" \
+                        --seconds "$seconds" --chunks "$chunks"
+                done
+            fi
+            measure "$round" ours - "$model" "$threads" "$ours" \
+                --seconds "$seconds" --chunks "$chunks"
+        done
+    done
+    say "round $round of $rounds done"
+done
+
+awk -v limit=$limit -v batch="$batch" -v table="$table" -f "$here/table.awk" "$runs"
+say "all runs: $runs; this table: $table"
