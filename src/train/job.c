@@ -1,0 +1,148 @@
+#include "train/job.h"
+
+#include "base/alloc.h"
+#include "train/job_parts.h"
+#include "train/weights.h"
+
+static co_status open_common(co_job *job, co_error *err)
+{
+    CO_TRY(co_job_open_data(job, err));
+    CO_TRY(co_job_open_model(job, err));
+    return co_agent_base(&job->agent, err);
+}
+
+/* Epochs, or --max-steps where that is fewer. */
+static uint64_t steps_to_run(const co_job *job)
+{
+    uint64_t steps = (uint64_t)job->steps_per_epoch * (uint64_t)job->settings->epochs;
+    uint64_t limit = job->settings->max_steps;
+    return limit > 0 && limit < steps ? limit : steps;
+}
+
+static co_status open_training(co_job *job, co_error *err)
+{
+    const co_settings *settings = job->settings;
+    CO_TRY(open_common(job, err));
+    CO_TRY(co_job_split_data(job, err));
+    CO_TRY(co_job_open_train_loader(job, err));
+    if (settings->val) {
+        CO_TRY(co_job_open_validation_loader(job, err));
+    }
+    job->steps_per_epoch = co_loader_batches(job->train_loader);
+    job->steps_total = steps_to_run(job);
+    CO_TRY(co_schedule_create(settings, job->steps_per_epoch, (uint64_t)settings->epochs,
+                              &job->schedule, err));
+    CO_TRY(co_optimizer_create(co_schedule_optimizer(job->schedule), job->graph, &job->optimizer,
+                               err));
+    CO_TRY(co_strategy_local(job->model, job->optimizer, &job->strategy, err));
+    if (settings->checkpoint != NULL) {
+        CO_TRY(co_weights_load(settings->checkpoint, job->model, err));
+    }
+    return co_job_compile(job, true, err);
+}
+
+static co_status open_evaluation(co_job *job, const char *weights, co_error *err)
+{
+    CO_TRY(open_common(job, err));
+    CO_TRY(co_weights_load(weights, job->model, err));
+    return co_job_compile(job, false, err);
+}
+
+static co_status new_job(const co_settings *settings, co_job **out, co_error *err)
+{
+    void *block = NULL;
+    CO_TRY(co_alloc(1, sizeof(co_job), "job", &block, err));
+    co_job *job = block;
+    job->settings = settings;
+    *out = job;
+    return CO_OK;
+}
+
+co_status co_job_open_training(const co_settings *settings, co_job **out, co_error *err)
+{
+    co_job *job = NULL;
+    CO_TRY(new_job(settings, &job, err));
+    co_status status = open_training(job, err);
+    if (status != CO_OK) {
+        co_job_close(job);
+        return status;
+    }
+    *out = job;
+    return CO_OK;
+}
+
+co_status co_job_open_evaluation(const co_settings *settings, const char *weights, co_job **out,
+                                 co_error *err)
+{
+    co_job *job = NULL;
+    CO_TRY(new_job(settings, &job, err));
+    co_status status = open_evaluation(job, weights, err);
+    if (status != CO_OK) {
+        co_job_close(job);
+        return status;
+    }
+    *out = job;
+    return CO_OK;
+}
+
+static void close_model(co_job *job)
+{
+    co_plan_table_free(&job->plans);
+    if (job->model != NULL) {
+        job->backend->ops->model_destroy(job->model);
+    }
+    if (job->backend != NULL) {
+        job->backend->ops->destroy(job->backend);
+    }
+    co_graph_destroy(job->graph);
+    co_team_destroy(job->team);
+}
+
+void co_job_close(co_job *job)
+{
+    if (job == NULL) {
+        return;
+    }
+    if (job->strategy != NULL) {
+        job->strategy->ops->destroy(job->strategy);
+    }
+    if (job->agent != NULL) {
+        job->agent->ops->destroy(job->agent);
+    }
+    co_optimizer_destroy(job->optimizer);
+    co_schedule_destroy(job->schedule);
+    co_loader_destroy(job->test_loader);
+    co_loader_destroy(job->validation_loader);
+    co_loader_destroy(job->train_loader);
+    close_model(job);
+    co_free(job->predicted);
+    co_subset_free(&job->train_subset);
+    co_subset_free(&job->validation_subset);
+    co_dataset_close(job->dataset);
+    co_free(job);
+}
+
+static co_status evaluate(co_job *job, co_loader *loader, co_score *out, co_error *err)
+{
+    const co_evaluator evaluator = {
+        .plans = &job->plans,
+        .agent = job->agent,
+        .loader = loader,
+        .predicted = job->predicted,
+    };
+    return co_evaluate(&evaluator, out, err);
+}
+
+co_status co_job_evaluate_test(co_job *job, co_score *out, co_error *err)
+{
+    /* Not at the start: reading the test split would delay the first step. */
+    if (job->test_loader == NULL) {
+        CO_TRY(co_job_open_test_loader(job, err));
+    }
+    return evaluate(job, job->test_loader, out, err);
+}
+
+co_status co_job_evaluate_validation(co_job *job, co_score *out, co_error *err)
+{
+    return evaluate(job, job->validation_loader, out, err);
+}

@@ -1,0 +1,65 @@
+/* Everything a run is made of, opened from the settings in the order of its dependencies: data,
+ * model, plans, and for training the optimizer, schedule, strategy and agent.
+ *
+ * The job owns all of it; co_job_close undoes it in reverse. The settings and the clock are
+ * borrowed. One thread drives a job.
+ */
+#ifndef CO_TRAIN_JOB_H
+#define CO_TRAIN_JOB_H
+
+#include "conf/conf.h"
+#include "continual/agent.h"
+#include "data/loader.h"
+#include "data/split.h"
+#include "optim/schedule.h"
+#include "strategy/strategy.h"
+#include "train/evaluate.h"
+#include "train/plan_table.h"
+
+typedef struct co_job {
+    const co_settings *settings; /* borrowed */
+    co_team *team;
+    co_dataset *dataset;
+    co_subset train_subset;
+    co_subset validation_subset;
+    co_pixel_map pixels;
+    co_graph *graph;
+    co_backend *backend;
+    co_model *model;
+    co_plan_table plans;
+    co_agent *agent;
+    int32_t *predicted; /* (rows of the largest evaluation batch) */
+    co_loader *train_loader;
+    co_loader *validation_loader; /* NULL without --val */
+    co_loader *test_loader;       /* NULL until first used: co_job_evaluate_test */
+    /* Only for training: */
+    co_schedule *schedule;
+    co_optimizer *optimizer;
+    co_strategy *strategy;
+    uint32_t steps_per_epoch;
+    uint64_t steps_total;
+} co_job;
+
+/* Opens all that training needs. *out belongs to the caller: co_job_close. */
+CO_MUST_CHECK co_status co_job_open_training(const co_settings *settings, co_job **out,
+                                             co_error *err);
+/* Opens what evaluation on the test samples needs, with these weights (a safetensors file). */
+CO_MUST_CHECK co_status co_job_open_evaluation(const co_settings *settings, const char *weights,
+                                               co_job **out, co_error *err);
+void co_job_close(co_job *job); /* NULL is allowed */
+
+/* Scores the model on the test (validation) samples. */
+CO_MUST_CHECK co_status co_job_evaluate_test(co_job *job, co_score *out, co_error *err);
+CO_MUST_CHECK co_status co_job_evaluate_validation(co_job *job, co_score *out, co_error *err);
+
+/* The name of the model that the settings ask for (--alt-model resolved). */
+CO_MUST_CHECK co_status co_job_model_name(const co_settings *settings, const char **out,
+                                          co_error *err);
+/* The threads that the settings ask for (0 resolved), and the name of their instruction set. */
+int co_job_threads(const co_settings *settings);
+const char *co_job_isa_word(const co_settings *settings);
+/* The backend of the settings on a team. */
+CO_MUST_CHECK co_status co_job_backend(const co_settings *settings, co_team *team, co_backend **out,
+                                       co_error *err);
+
+#endif

@@ -1,0 +1,77 @@
+/* The data side of a job: the set, the samples used, the pixel map and the loaders. */
+#include "base/alloc.h"
+#include "data/normalise.h"
+#include "train/job_parts.h"
+
+/* The rule behind --normalize; `dataset` means the usual one of each set. */
+static co_normalise_rule rule_of(const co_settings *settings, const char *dataset)
+{
+    (void)dataset; /* every set so far has small grey images: measured mean and deviation */
+    switch ((co_conf_normalize)settings->normalize) {
+    case CO_CONF_NORMALIZE_HALF:
+        return CO_NORMALISE_HALF;
+    case CO_CONF_NORMALIZE_IMAGENET:
+        return CO_NORMALISE_IMAGENET;
+    case CO_CONF_NORMALIZE_NONE:
+        return CO_NORMALISE_NONE;
+    case CO_CONF_NORMALIZE_DATASET:
+    case CO_CONF_NORMALIZE_SCALAR:
+        break;
+    }
+    return CO_NORMALISE_GLOBAL;
+}
+
+co_status co_job_open_data(co_job *job, co_error *err)
+{
+    const co_settings *settings = job->settings;
+    const co_dataset_options options = {.background = settings->loader_threads > 0};
+    CO_TRY(co_dataset_open(settings->dataset, settings->dataset_dir, &options, &job->dataset, err));
+    const co_dataset_info *info = co_dataset_describe(job->dataset);
+    return co_normalise(job->dataset, rule_of(settings, info->name), &job->pixels, err);
+}
+
+co_status co_job_split_data(co_job *job, co_error *err)
+{
+    const co_settings *settings = job->settings;
+    const co_dataset_info *info = co_dataset_describe(job->dataset);
+    return co_subset_split(info->samples[CO_SPLIT_TRAIN], settings->train_split, settings->val,
+                           settings->seed, &job->train_subset, &job->validation_subset, err);
+}
+
+co_status co_job_open_train_loader(co_job *job, co_error *err)
+{
+    const co_settings *settings = job->settings;
+    const co_loader_options options = {
+        .split = CO_SPLIT_TRAIN,
+        .indices = job->train_subset.indices,
+        .count = job->train_subset.count,
+        .batch = settings->batch_size,
+        .shuffle = settings->shuffle,
+        .drop_last = settings->drop_last,
+        .threads = settings->loader_threads,
+        .seed = settings->seed,
+    };
+    return co_loader_create(job->dataset, &options, &job->train_loader, err);
+}
+
+co_status co_job_open_validation_loader(co_job *job, co_error *err)
+{
+    const co_loader_options options = {
+        .split = CO_SPLIT_TRAIN,
+        .indices = job->validation_subset.indices,
+        .count = job->validation_subset.count,
+        .batch = co_settings_eval_batch_size(job->settings),
+        .seed = job->settings->seed,
+    };
+    return co_loader_create(job->dataset, &options, &job->validation_loader, err);
+}
+
+co_status co_job_open_test_loader(co_job *job, co_error *err)
+{
+    const co_loader_options options = {
+        .split = CO_SPLIT_TEST,
+        .batch = co_settings_eval_batch_size(job->settings),
+        .seed = job->settings->seed,
+    };
+    return co_loader_create(job->dataset, &options, &job->test_loader, err);
+}

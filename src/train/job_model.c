@@ -1,0 +1,87 @@
+/* The model side of a job: threads, backend, graph, flat buffers and plans. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "graph/models/models.h"
+#include "train/job_parts.h"
+
+int co_job_threads(const co_settings *settings)
+{
+    return settings->threads > 0 ? settings->threads : co_cpu_count();
+}
+
+const char *co_job_isa_word(const co_settings *settings)
+{
+    static const char *const words[] = {CO_ISA_CHOICES(CO_CHOICE_WORD)};
+    return words[settings->isa];
+}
+
+co_status co_job_backend(const co_settings *settings, co_team *team, co_backend **out,
+                         co_error *err)
+{
+    static const char *const names[] = {CO_BACKEND_CHOICES(CO_CHOICE_WORD)};
+    const co_backend_options options = {
+        .isa = co_job_isa_word(settings),
+        .tune_file = settings->tune_file,
+    };
+    return co_backend_create(names[settings->backend], &options, team, out, err);
+}
+
+/* S3's "alternative" networks, by data set. */
+co_status co_job_model_name(const co_settings *settings, const char **out, co_error *err)
+{
+    static const struct {
+        const char *dataset;
+        const char *model;
+    } alternatives[] = {
+        {"mnist", "cnn1"},  {"fashion_mnist", "cnn1"}, {"fashion-mnist", "cnn1"},
+        {"glyphs", "cnn1"}, {"cifar10", "cnn2"},       {"cifar100", "cnn2"},
+    };
+    if (!settings->alt_model) {
+        *out = settings->model;
+        return CO_OK;
+    }
+    for (size_t i = 0; i < sizeof(alternatives) / sizeof(alternatives[0]); i++) {
+        if (strcmp(settings->dataset, alternatives[i].dataset) == 0) {
+            *out = alternatives[i].model;
+            return CO_OK;
+        }
+    }
+    return co_fail(err, CO_USAGE, "--alt-model: there is no alternative network for '%s'",
+                   settings->dataset);
+}
+
+co_status co_job_open_model(co_job *job, co_error *err)
+{
+    const co_settings *settings = job->settings;
+    const co_dataset_info *info = co_dataset_describe(job->dataset);
+    const co_shape input = {info->channels, info->height, info->width};
+    const char *name = NULL;
+    CO_TRY(co_job_model_name(settings, &name, err));
+    CO_TRY(co_model_build(name, input, info->classes, &job->graph, err));
+    CO_TRY(co_team_create(co_job_threads(settings), &job->team, err));
+    CO_TRY(co_job_backend(settings, job->team, &job->backend, err));
+    CO_TRY(job->backend->ops->model_create(job->backend, job->graph, &job->model, err));
+    co_graph_init_params(job->graph, settings->seed, job->model->params);
+    co_graph_init_stats(job->graph, job->model->stats);
+    return job->backend->ops->refresh(job->model, 0, job->graph->param_floats, err);
+}
+
+co_status co_job_compile(co_job *job, bool training, co_error *err)
+{
+    const co_settings *settings = job->settings;
+    const int batch = settings->batch_size;
+    const int eval_batch = co_settings_eval_batch_size(settings);
+    if (training) {
+        co_plan_table_want_all(&job->plans, CO_TRAIN, job->train_subset.count, batch,
+                               settings->drop_last);
+        co_plan_table_want_all(&job->plans, CO_EVAL, job->validation_subset.count, eval_batch,
+                               false);
+    }
+    uint32_t test_samples = co_dataset_describe(job->dataset)->samples[CO_SPLIT_TEST];
+    co_plan_table_want_all(&job->plans, CO_EVAL, test_samples, eval_batch, false);
+    void *block = NULL;
+    CO_TRY(co_alloc((size_t)eval_batch, sizeof(int32_t), "predicted classes", &block, err));
+    job->predicted = block;
+    return co_plan_table_compile(&job->plans, job->model, &job->pixels, err);
+}
