@@ -58,8 +58,8 @@ END {
         A = median(a, n); B = median(b, n); C = median(c, n); D = median(d, n)
         E = median(e, n); F = median(f, n); G = median(g, n); H = median(h, n)
         printf "%-10s %5d %7d %10s %10.0f %7s %16s %6.0f%% %14s %15s %d%s\n", part[1], batch,
-               part[2], A > 0 ? sprintf("%.0f", A) : "-", B, A > 0 ? sprintf("%.2fx", C) : "-",
-               A > 0 ? sprintf("(%.2f-%.2f)", lo, hi) : "-", 100 * D, sprintf("%.0f / %.0f", E, F),
+               part[2], (A > 0 ? sprintf("%.0f", A) : "-"), B, (A > 0 ? sprintf("%.2fx", C) : "-"),
+               (A > 0 ? sprintf("(%.2f-%.2f)", lo, hi) : "-"), 100 * D, sprintf("%.0f / %.0f", E, F),
                sprintf("%.0f / %.0f", G, H), n, mark
         printf "%s\t%d\t%d\t%.0f\t%.0f\t%.3f\t%.3f\t%.3f\t%.3f\t%.1f\t%.1f\t%.1f\t%.1f\t%d%s\n",
                part[1], batch, part[2], A, B, C, lo, hi, D, E, F, G, H, n, mark >table
