@@ -136,7 +136,8 @@ typedef struct co_backend_ops {
 
 struct co_backend {
     const co_backend_ops *ops;
-    co_team *team; /* borrowed */
+    co_team *team;   /* borrowed */
+    const char *isa; /* the instruction set in use: "avx512", "avx2", "plain"; static text */
 };
 
 typedef struct co_backend_options {
