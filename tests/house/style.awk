@@ -41,7 +41,7 @@ FNR == 1 {
     end_of_file()
     file = FILENAME
     in_comment = function_start = 0
-    is_c = file ~ /\.[ch]$/
+    is_c = file ~ /\.([ch]|inc)$/
     is_header = file ~ /\.h$/
     # cli and monitor speak to the user, and may end the program; libraries may not.
     is_library = is_c && file ~ /(^|\/)src\// && file !~ /(^|\/)src\/(cli|monitor)\//
