@@ -1,0 +1,224 @@
+/* Settings that follow from others, and settings that contradict each other.
+ *
+ * Contradictions depend on values only, never on where they came from: so what a run has written
+ * as its config.yaml can always be read back. */
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/layers.h"
+#include "conf/text.h"
+#include "conf/value.h"
+
+/* Where the user set the row; its name when nobody did. */
+static const char *where_of(const co_conf *conf, co_row row)
+{
+    const char *where = conf->sources[row].where;
+    return where != NULL ? where : co_option_row(row)->name;
+}
+
+static co_status derive(co_conf *conf, co_row row, const char *text, co_source_kind kind,
+                        const char *where, co_error *err)
+{
+    CO_TRY(co_value_set(&conf->values, row, text, where, err));
+    return co_conf_set_source(conf, row, kind, where, err);
+}
+
+/* `from` is a switch that stands for a value of `to`: the higher layer wins; in the same layer
+ * they must agree. */
+static co_status derive_from_switch(co_conf *conf, co_row from, co_row to, const char *text,
+                                    bool agrees, co_error *err)
+{
+    const co_source *switch_source = &conf->sources[from];
+    const co_source *target_source = &conf->sources[to];
+    if (agrees) {
+        return CO_OK;
+    }
+    if (target_source->kind > switch_source->kind) {
+        return derive(conf, from, "false", target_source->kind, where_of(conf, to), err);
+    }
+    if (target_source->kind == switch_source->kind) {
+        return co_fail(err, CO_USAGE, "%s: means %s %s, but %s says otherwise; keep one",
+                       where_of(conf, from), co_option_row(to)->name, text, where_of(conf, to));
+    }
+    char where[160];
+    snprintf(where, sizeof(where), "%.150s", where_of(conf, from));
+    return derive(conf, to, text, switch_source->kind, where, err);
+}
+
+static bool dataset_is(const co_settings *values, const char *names)
+{
+    return values->dataset != NULL && co_in_list(names, values->dataset);
+}
+
+static co_status resolve_alt_model(co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    if (!values->alt_model) {
+        return CO_OK;
+    }
+    bool gray = dataset_is(values, "mnist fashion_mnist glyphs");
+    if (!gray && !dataset_is(values, "cifar10 cifar100")) {
+        return co_fail(err, CO_USAGE, "%s: S3 has no other network for the data set '%.60s'",
+                       where_of(conf, CO_ROW_alt_model),
+                       values->dataset != NULL ? values->dataset : "");
+    }
+    const char *model = gray ? "cnn1" : "cnn2";
+    bool agrees = values->model != NULL && strcmp(values->model, model) == 0;
+    return derive_from_switch(conf, CO_ROW_alt_model, CO_ROW_model, model, agrees, err);
+}
+
+/* What a reference system decides from the data set or another setting, where nobody else did. */
+static co_status resolve_profile(co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    bool color = !dataset_is(values, "mnist fashion_mnist glyphs");
+    if (values->profile == CO_CONF_PROFILE_S1 && color &&
+        conf->sources[CO_ROW_normalize].kind == CO_SOURCE_PROFILE) {
+        CO_TRY(derive(conf, CO_ROW_normalize, "imagenet", CO_SOURCE_PROFILE, "profile s1", err));
+    }
+    if (values->profile != CO_CONF_PROFILE_S3) {
+        return CO_OK;
+    }
+    if (dataset_is(values, "cifar10 cifar100") &&
+        conf->sources[CO_ROW_model].kind == CO_SOURCE_PROFILE) {
+        CO_TRY(derive(conf, CO_ROW_model, "resnet18", CO_SOURCE_PROFILE, "profile s3", err));
+    }
+    if (values->optimizer == CO_CONF_OPTIMIZER_ADAM &&
+        conf->sources[CO_ROW_adam_beta1].kind == CO_SOURCE_DEFAULT) {
+        char beta[32]; /* SYSTEMS 5.4: its quirk, which its published Adam numbers depend on */
+        co_format_double(values->momentum > 0.99 ? values->momentum : 0.99, beta);
+        CO_TRY(derive(conf, CO_ROW_adam_beta1, beta, CO_SOURCE_PROFILE, "profile s3", err));
+    }
+    return CO_OK;
+}
+
+static co_status resolve_schedule(co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    if (values->lr_schedule == CO_CONF_SCHEDULE_EXPONENTIAL &&
+        conf->sources[CO_ROW_lr_gamma].kind == CO_SOURCE_DEFAULT) {
+        CO_TRY(co_value_set(&conf->values, CO_ROW_lr_gamma, "0.9", "default", err));
+    }
+    /* Milestones of a profile go with the schedule of that profile. */
+    if (values->lr_schedule != CO_CONF_SCHEDULE_STEP &&
+        conf->sources[CO_ROW_milestones].kind == CO_SOURCE_PROFILE) {
+        CO_TRY(co_value_set(&conf->values, CO_ROW_milestones, "", "default", err));
+    }
+    return CO_OK;
+}
+
+co_status co_conf_resolve(co_conf *conf, co_error *err)
+{
+    if (conf->values.alr) {
+        bool agrees = conf->values.optimizer == CO_CONF_OPTIMIZER_ADAM;
+        CO_TRY(derive_from_switch(conf, CO_ROW_alr, CO_ROW_optimizer, "adam", agrees, err));
+    }
+    CO_TRY(resolve_profile(conf, err));
+    CO_TRY(resolve_alt_model(conf, err));
+    return resolve_schedule(conf, err);
+}
+
+static co_status contradiction(const co_conf *conf, co_row first, co_row second, const char *why,
+                               co_error *err)
+{
+    return co_fail(err, CO_USAGE, "%s and %s contradict each other: %s", where_of(conf, first),
+                   where_of(conf, second), why);
+}
+
+static co_status check_schedule(const co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    bool step = values->lr_schedule == CO_CONF_SCHEDULE_STEP;
+    bool linear = values->lr_schedule == CO_CONF_SCHEDULE_PIECEWISE_LINEAR;
+    bool every = values->lr_step_epochs > 0;
+    bool milestones = values->milestones.count > 0;
+    if (every && milestones) {
+        return contradiction(conf, CO_ROW_lr_step_epochs, CO_ROW_milestones,
+                             "drop every so many epochs or at milestones, not both", err);
+    }
+    if (step && !every && !milestones) {
+        return co_fail(err, CO_USAGE,
+                       "%s: the step schedule needs --milestones or --lr-step-epochs",
+                       where_of(conf, CO_ROW_lr_schedule));
+    }
+    if (!step && (every || milestones)) {
+        return contradiction(conf, every ? CO_ROW_lr_step_epochs : CO_ROW_milestones,
+                             CO_ROW_lr_schedule, "only --lr-schedule step drops there", err);
+    }
+    if (values->lr_points != NULL && !linear) {
+        return contradiction(conf, CO_ROW_lr_points, CO_ROW_lr_schedule,
+                             "points are for --lr-schedule piecewise-linear", err);
+    }
+    if (values->lr_points != NULL && values->warmup_epochs > 0) {
+        return contradiction(conf, CO_ROW_lr_points, CO_ROW_warmup_epochs,
+                             "the points say the warm-up already", err);
+    }
+    if (values->regime != NULL && values->lr_schedule != CO_CONF_SCHEDULE_CONSTANT) {
+        return contradiction(conf, CO_ROW_regime, CO_ROW_lr_schedule,
+                             "a regime is the schedule; add --lr-schedule constant", err);
+    }
+    for (int i = 1; i < values->milestones.count; i++) {
+        if (values->milestones.items[i] <= values->milestones.items[i - 1]) {
+            return co_fail(err, CO_USAGE, "%s: milestones must grow from one to the next",
+                           where_of(conf, CO_ROW_milestones));
+        }
+    }
+    return CO_OK;
+}
+
+static co_status check_warmup(const co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    bool to_zero = values->lr_schedule == CO_CONF_SCHEDULE_PIECEWISE_LINEAR;
+    if (values->warmup_epochs > values->epochs ||
+        (to_zero && values->lr_points == NULL && values->warmup_epochs == values->epochs)) {
+        char warmup[32];
+        co_format_double(values->warmup_epochs, warmup);
+        return co_fail(err, CO_USAGE, "%s: a warm-up of %s epochs does not fit into %d epoch%s",
+                       where_of(conf, CO_ROW_warmup_epochs), warmup, values->epochs,
+                       values->epochs == 1 ? "" : "s");
+    }
+    return CO_OK;
+}
+
+static co_status check_display(const co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    if (values->quiet && values->verbose) {
+        return contradiction(conf, CO_ROW_quiet, CO_ROW_verbose, "less or more output?", err);
+    }
+    if (values->quiet && values->progress == CO_CONF_PROGRESS_ON) {
+        return contradiction(conf, CO_ROW_quiet, CO_ROW_progress, "a bar is not quiet", err);
+    }
+    if (values->run_dir != NULL && values->save_dir != NULL) {
+        return contradiction(conf, CO_ROW_run_dir, CO_ROW_save_dir, "both name the run folder",
+                             err);
+    }
+    return CO_OK;
+}
+
+co_status co_conf_check(const co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    if (values->cuda) {
+        return co_fail(err, CO_USAGE,
+                       "%s: CUDA arrives with half precision and CUDA; this version "
+                       "computes on the processor",
+                       where_of(conf, CO_ROW_cuda));
+    }
+    if (values->nesterov && values->optimizer == CO_CONF_OPTIMIZER_SGD && values->momentum == 0) {
+        return contradiction(conf, CO_ROW_nesterov, CO_ROW_momentum,
+                             "Nesterov's form needs a momentum above 0", err);
+    }
+    if (values->eval_batch_size == 0) {
+        return co_fail(err, CO_USAGE, "%s: must be 1 or more, or -1 for the value of batch-size",
+                       where_of(conf, CO_ROW_eval_batch_size));
+    }
+    if (values->dataset == NULL || values->model == NULL) {
+        return co_fail(err, CO_USAGE, "%s: may not be empty",
+                       where_of(conf, values->dataset == NULL ? CO_ROW_dataset : CO_ROW_model));
+    }
+    CO_TRY(check_schedule(conf, err));
+    CO_TRY(check_warmup(conf, err));
+    return check_display(conf, err);
+}

@@ -1,0 +1,62 @@
+/* Settings with a fixed set of values: X(constant, word). The order is that of the help. */
+#ifndef CO_CONF_CHOICES_H
+#define CO_CONF_CHOICES_H
+
+#define CO_PROFILE_CHOICES(X)                                                                      \
+    X(CO_CONF_PROFILE_NONE, "none")                                                                \
+    X(CO_CONF_PROFILE_DEMO, "demo")                                                                \
+    X(CO_CONF_PROFILE_S1, "s1")                                                                    \
+    X(CO_CONF_PROFILE_S2, "s2")                                                                    \
+    X(CO_CONF_PROFILE_S3, "s3")                                                                    \
+    X(CO_CONF_PROFILE_S4, "s4")
+
+#define CO_NORMALIZE_CHOICES(X)                                                                    \
+    X(CO_CONF_NORMALIZE_DATASET, "dataset")                                                        \
+    X(CO_CONF_NORMALIZE_HALF, "half")                                                              \
+    X(CO_CONF_NORMALIZE_IMAGENET, "imagenet")                                                      \
+    X(CO_CONF_NORMALIZE_SCALAR, "scalar")                                                          \
+    X(CO_CONF_NORMALIZE_NONE, "none")
+
+#define CO_OPTIMIZER_CHOICES(X)                                                                    \
+    X(CO_CONF_OPTIMIZER_SGD, "sgd")                                                                \
+    X(CO_CONF_OPTIMIZER_ADAM, "adam")
+
+#define CO_SCHEDULE_CHOICES(X)                                                                     \
+    X(CO_CONF_SCHEDULE_CONSTANT, "constant")                                                       \
+    X(CO_CONF_SCHEDULE_STEP, "step")                                                               \
+    X(CO_CONF_SCHEDULE_EXPONENTIAL, "exponential")                                                 \
+    X(CO_CONF_SCHEDULE_COSINE, "cosine")                                                           \
+    X(CO_CONF_SCHEDULE_PIECEWISE_LINEAR, "piecewise-linear")
+
+#define CO_NAN_POLICY_CHOICES(X)                                                                   \
+    X(CO_CONF_NAN_STOP, "stop")                                                                    \
+    X(CO_CONF_NAN_SKIP, "skip")
+
+#define CO_PROGRESS_CHOICES(X)                                                                     \
+    X(CO_CONF_PROGRESS_AUTO, "auto")                                                               \
+    X(CO_CONF_PROGRESS_ON, "on")                                                                   \
+    X(CO_CONF_PROGRESS_OFF, "off")
+
+#define CO_BACKEND_CHOICES(X)                                                                      \
+    X(CO_CONF_BACKEND_DNNL, "dnnl")                                                                \
+    X(CO_CONF_BACKEND_REF, "ref")
+
+#define CO_ISA_CHOICES(X)                                                                          \
+    X(CO_CONF_ISA_AUTO, "auto")                                                                    \
+    X(CO_CONF_ISA_AVX512, "avx512")                                                                \
+    X(CO_CONF_ISA_AVX2, "avx2")                                                                    \
+    X(CO_CONF_ISA_PLAIN, "plain")
+
+#define CO_CHOICE_CONSTANT(constant, word) constant,
+#define CO_CHOICE_WORD(constant, word)     word,
+
+typedef enum co_conf_profile { CO_PROFILE_CHOICES(CO_CHOICE_CONSTANT) } co_conf_profile;
+typedef enum co_conf_normalize { CO_NORMALIZE_CHOICES(CO_CHOICE_CONSTANT) } co_conf_normalize;
+typedef enum co_conf_optimizer { CO_OPTIMIZER_CHOICES(CO_CHOICE_CONSTANT) } co_conf_optimizer;
+typedef enum co_conf_schedule { CO_SCHEDULE_CHOICES(CO_CHOICE_CONSTANT) } co_conf_schedule;
+typedef enum co_conf_nan_policy { CO_NAN_POLICY_CHOICES(CO_CHOICE_CONSTANT) } co_conf_nan_policy;
+typedef enum co_conf_progress { CO_PROGRESS_CHOICES(CO_CHOICE_CONSTANT) } co_conf_progress;
+typedef enum co_conf_backend { CO_BACKEND_CHOICES(CO_CHOICE_CONSTANT) } co_conf_backend;
+typedef enum co_conf_isa { CO_ISA_CHOICES(CO_CHOICE_CONSTANT) } co_conf_isa;
+
+#endif

@@ -1,0 +1,96 @@
+/* Flags of the reference systems (SYSTEMS 9.3, 11-14) whose features this version does not have. */
+#include <string.h>
+
+#include "conf/layers.h"
+#include "conf/text.h"
+
+#define MANY_WORKERS "many workers (0.4)"
+#define CHECKPOINTS  "checkpoints and resume (0.3)"
+#define CONTINUAL    "continual learning"
+#define SERVERS      "parameter servers"
+#define DELAYS       "delayed and slow workers"
+#define DUAL_BATCH   "dual batch sizes"
+#define LANDSCAPE    "the loss landscape"
+#define KFOLD        "k-fold grid search"
+#define REPORTS      "test reports"
+#define PRECISION    "half precision and CUDA"
+#define SINKS        "TensorBoard and the live page"
+
+static const co_later later_rows[] = {
+    {"tasksets-config", CONTINUAL, ""},
+    {"agent", CONTINUAL, "base"},
+    {"agent-config buffer-config backbone backbone-config", CONTINUAL, ""},
+    {"shard", MANY_WORKERS, ""},
+    {"batches-per-allreduce gradient-predivide-factor", MANY_WORKERS, "1 1.0"},
+    {"fp16-allreduce use-adasum", MANY_WORKERS, ""},
+    {"workers world world-size nproc-per-node", MANY_WORKERS, "1"},
+    {"strategy", MANY_WORKERS, "local"},
+    {"dist-url", MANY_WORKERS, "env://"},
+    {"dist-backend reduce", MANY_WORKERS, ""},
+    {"split-dataset split-labels split-labels-unscaled", MANY_WORKERS, ""},
+    {"master-addr master-port rank server port scheme", SERVERS, ""},
+    {"delay slow-worker-1 delay-intensity delay-type delay-ms", DELAYS, ""},
+    {"compensation comp", "delay compensation", ""},
+    {"small-batch-size small-workers time-ratio num-small", DUAL_BATCH, ""},
+    {"checkpoint-every resume-from resume keep-last keep-best", CHECKPOINTS, "0"},
+    {"crash-iteration crash-at-step stop-iteration", CHECKPOINTS, ""},
+    {"saves-per-epoch grid-size subfolder", LANDSCAPE, ""},
+    {"k-splits", KFOLD, ""},
+    {"classification-report training-time pics model-accuracy worker-accuracy", REPORTS, ""},
+    {"tensorboard tensorwatch tensorwatch-port", SINKS, "0"},
+    {"log-model-grads-every", SINKS, ""},
+    {"influx influx-url prometheus-port http-port live", SINKS, ""},
+    {"use-amp use-dali xla amp", PRECISION, ""},
+    {"log-level", "log levels (use --quiet or --verbose)", "info INFO"},
+};
+
+const co_later *co_later_row(size_t index)
+{
+    return index < sizeof(later_rows) / sizeof(later_rows[0]) ? &later_rows[index] : NULL;
+}
+
+const co_later *co_later_find(const char *name)
+{
+    for (size_t i = 0; co_later_row(i) != NULL; i++) {
+        if (co_in_list(later_rows[i].names, name)) {
+            return &later_rows[i];
+        }
+    }
+    return NULL;
+}
+
+bool co_later_is_neutral(const co_later *later, const char *text)
+{
+    bool truth = true;
+    if (co_is_null_text(text) || co_in_list(later->neutral, text)) {
+        return true;
+    }
+    /* "0" asks for nothing only where the row says so: a rank may be 0. */
+    return strcmp(text, "0") != 0 && co_parse_bool(text, &truth) && !truth;
+}
+
+co_status co_later_fail(const co_later *later, const char *where, const char *name, co_error *err)
+{
+    return co_fail(err, CO_USAGE, "%s: '%s' arrives with %s; this version does not have it", where,
+                   name, later->feature);
+}
+
+co_status co_unknown_fail(const char *where, const char *kind, const char *name, bool flags,
+                          co_error *err)
+{
+    co_nearest best = {0};
+    co_option_offer_names(&best, name, flags);
+    char nearest[80] = "";
+    if (best.name != NULL && flags) {
+        nearest[0] = nearest[1] = '-';
+        co_dashed(best.name, nearest + 2, sizeof(nearest) - 2);
+    } else if (best.name != NULL) {
+        strncpy(nearest, best.name, sizeof(nearest) - 1);
+    }
+    if (best.name == NULL) {
+        return co_fail(err, CO_USAGE, "%s: unknown %s '%.60s'; --help lists what there is", where,
+                       kind, name);
+    }
+    return co_fail(err, CO_USAGE, "%s: unknown %s '%.60s'; did you mean '%s'?", where, kind, name,
+                   nearest);
+}
