@@ -1,0 +1,59 @@
+#include "data/dataset.h"
+
+#include <string.h>
+
+#include "data/idx_find.h"
+
+static const char *const names[] = {"mnist", "fashion_mnist", "glyphs", NULL};
+
+const char *co_dataset_name(int index)
+{
+    int count = (int)(sizeof(names) / sizeof(names[0])) - 1;
+    return index >= 0 && index < count ? names[index] : NULL;
+}
+
+co_status co_dataset_open(const char *name, const char *dir, const co_dataset_options *options,
+                          co_dataset **out, co_error *err)
+{
+    if (strcmp(name, "glyphs") == 0) {
+        return co_glyphs_open(out, err);
+    }
+    if (co_idx_family_find(name) == NULL) {
+        return co_fail(err, CO_USAGE,
+                       "unknown data set '%s'; there are: mnist, fashion_mnist, glyphs", name);
+    }
+    if (dir == NULL || dir[0] == '\0') {
+        return co_fail(
+            err, CO_USAGE,
+            "data set '%s' is read from files: name their folder (--dataset-dir DIR), or "
+            "use --dataset glyphs, which needs none",
+            name);
+    }
+    return co_idx_open(name, dir, options, out, err);
+}
+
+void co_dataset_close(co_dataset *set)
+{
+    if (set != NULL) {
+        set->ops->destroy(set);
+    }
+}
+
+co_status co_dataset_require(co_dataset *set, co_split split, co_error *err)
+{
+    return set->ops->require(set, split, err);
+}
+
+co_status co_dataset_fetch(co_dataset *set, co_split split, uint32_t sample, void *pixels,
+                           co_error *err)
+{
+    if (sample >= set->info.samples[split]) {
+        return co_fail(err, CO_INTERNAL, "sample %u asked of %u", sample, set->info.samples[split]);
+    }
+    const char *resident = set->part[split].pixels;
+    if (resident != NULL) {
+        memcpy(pixels, resident + sample * set->info.sample_bytes, set->info.sample_bytes);
+        return CO_OK;
+    }
+    return set->ops->fetch(set, split, sample, pixels, err);
+}

@@ -1,0 +1,113 @@
+/* Data sets: where samples come from. One file per format behind one ops struct.
+ *
+ * A data set has a train and a test split of equally shaped samples (C, H, W) with one label each.
+ * co_dataset_open finds the files, checks their headers and, when asked to, starts to read them in
+ * a thread of its own; co_dataset_require waits for a split (or reads it) and must have succeeded
+ * before samples or labels of that split are used. After that every function here may be called
+ * from any number of threads at once. Whoever opened a set closes it, after its loaders are gone;
+ * every pointer that a set hands out is borrowed from it.
+ */
+#ifndef CO_DATA_DATASET_H
+#define CO_DATA_DATASET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend/batch.h"
+#include "base/status.h"
+
+typedef enum co_split { CO_SPLIT_TRAIN, CO_SPLIT_TEST } co_split;
+enum { CO_SPLITS = 2 };
+
+typedef struct co_dataset_info {
+    const char *name;            /* "mnist", "fashion_mnist", "glyphs" */
+    const char *format;          /* "idx", "drawn" */
+    uint32_t samples[CO_SPLITS]; /* known as soon as the set is open */
+    int channels;
+    int height;
+    int width;
+    co_pixel pixel;      /* CO_PIXEL_U8 for every format so far */
+    size_t sample_bytes; /* of one sample's pixels */
+    int classes;
+    const char *const *class_names; /* (classes), or NULL */
+} co_dataset_info;
+
+typedef struct co_dataset co_dataset;
+
+/* The format's side. All but `destroy` may be called by many threads at once. */
+typedef struct co_dataset_ops {
+    void (*destroy)(co_dataset *set);
+    /* Makes part[split] usable; returns the same error each time when it cannot. */
+    co_status (*require)(co_dataset *set, co_split split, co_error *err);
+    /* (optional: NULL when every split is resident) Copies one sample to `pixels`. */
+    co_status (*fetch)(co_dataset *set, co_split split, uint32_t sample, void *pixels,
+                       co_error *err);
+    /* (optional) Exact sums of all pixels of a split, where they are known without reading it. */
+    const uint64_t *(*known_sums)(const co_dataset *set, co_split split); /* {sum, squares} */
+} co_dataset_ops;
+
+/* First member of every format's own struct. Read it through the functions below. */
+struct co_dataset {
+    const co_dataset_ops *ops;
+    co_dataset_info info;
+    struct {
+        const void *pixels;    /* (samples, C, H, W) when all are in memory, else NULL */
+        const int32_t *labels; /* (samples), each in 0..classes-1 */
+    } part[CO_SPLITS];
+    size_t memory_bytes; /* pixels and labels when all are in memory or mapped */
+};
+
+typedef struct co_dataset_options {
+    bool background; /* read the splits in a helper thread, train first; never in a simulation */
+} co_dataset_options;
+
+/* name: "mnist", "fashion_mnist" (or "fashion-mnist"), "glyphs" (drawn, needs no files).
+ * dir: the folder of the files, or one that has them in a sub-folder of the usual name; borrowed
+ * for this call. options: NULL for the defaults. Fails with CO_USAGE for an unknown name or a
+ * missing dir, CO_DATA for files that are missing, unreadable or whose headers are wrong. */
+CO_MUST_CHECK co_status co_dataset_open(const char *name, const char *dir,
+                                        const co_dataset_options *options, co_dataset **out,
+                                        co_error *err);
+void co_dataset_close(co_dataset *set); /* NULL is allowed */
+
+/* The i-th name that co_dataset_open knows, NULL after the last. */
+const char *co_dataset_name(int index);
+
+static inline const co_dataset_info *co_dataset_describe(const co_dataset *set)
+{
+    return &set->info;
+}
+
+/* Waits until the split is read and checked, or reads it. CO_DATA names file and byte offset. */
+CO_MUST_CHECK co_status co_dataset_require(co_dataset *set, co_split split, co_error *err);
+
+/* (samples) labels of a required split. */
+static inline const int32_t *co_dataset_labels(const co_dataset *set, co_split split)
+{
+    return set->part[split].labels;
+}
+
+/* Copies the pixels of one sample of a required split; `pixels` holds info.sample_bytes. */
+CO_MUST_CHECK co_status co_dataset_fetch(co_dataset *set, co_split split, uint32_t sample,
+                                         void *pixels, co_error *err);
+
+/* (samples, C, H, W) of a required split when it lies in memory in one piece, else NULL. */
+static inline const void *co_dataset_resident(const co_dataset *set, co_split split)
+{
+    return set->part[split].pixels;
+}
+
+/* Upper bound of the memory that the set itself will hold. */
+static inline size_t co_dataset_memory_bytes(const co_dataset *set)
+{
+    return set->memory_bytes;
+}
+
+/* The formats: each opens one family of data sets. Called by co_dataset_open. */
+CO_MUST_CHECK co_status co_idx_open(const char *name, const char *dir,
+                                    const co_dataset_options *options, co_dataset **out,
+                                    co_error *err);
+CO_MUST_CHECK co_status co_glyphs_open(co_dataset **out, co_error *err);
+
+#endif

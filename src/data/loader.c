@@ -1,0 +1,461 @@
+#include "data/loader.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/rng.h"
+
+enum {
+    MAX_THREADS = 64,
+    MIN_DEPTH = 4,
+    ROWS_AHEAD = 3, /* rows whose cache lines are asked for before they are copied */
+    LINE_BYTES = 64,
+};
+
+/* One batch's buffers. Batch number n (counted from the loader's creation) is gathered into slot
+ * n % depth; `filled` = n + 1 says that it is complete. */
+typedef struct ring_slot {
+    co_batch batch;
+    uint8_t *pixels;   /* (batch, C, H, W) */
+    int32_t *labels;   /* (batch) */
+    uint32_t *samples; /* (batch) */
+    co_status status;  /* of the gathering */
+    co_error fault;
+    atomic_uint_fast64_t filled;
+} ring_slot;
+
+/* Who touches what: the cursor and the order belong to whoever holds `claim_lock`, a slot to the
+ * one who claimed its batch number until `filled` says it is complete, then to the owner of the
+ * loader until `released` passes it. */
+struct co_loader {
+    co_dataset *set;
+    co_loader_options options;
+    uint32_t samples; /* of one epoch */
+    uint32_t batches;
+    size_t sample_bytes;
+
+    uint32_t epoch; /* the cursor: the batch that is claimed next */
+    uint32_t batch;
+    uint32_t *order;      /* (samples) of the whole list, permuted for order_epoch */
+    uint32_t order_count; /* entries of `order` */
+    uint32_t order_epoch;
+    bool order_ready;
+
+    uint32_t next_epoch; /* the batch that co_loader_next will hand out */
+    uint32_t next_batch;
+    uint64_t taken; /* batches handed out */
+
+    ring_slot *slots; /* (depth) */
+    int depth;
+    void *buffers;
+    size_t buffer_bytes;
+
+    int threads; /* started */
+    pthread_t thread[MAX_THREADS];
+    pthread_mutex_t claim_lock;
+    pthread_cond_t room; /* with claim_lock: there are free slots, or it is time to stop */
+    pthread_mutex_t wait_lock;
+    pthread_cond_t complete; /* with wait_lock: a slot was filled */
+    atomic_uint_fast64_t claimed;
+    atomic_uint_fast64_t released;
+    atomic_int idle;         /* helpers that wait for room */
+    atomic_bool owner_waits; /* for a slot */
+    bool running;            /* under claim_lock: helpers may claim */
+    bool closing;            /* under claim_lock */
+};
+
+/* ---- which samples ---- */
+
+static void order_for(co_loader *loader, uint32_t epoch)
+{
+    if (loader->order_ready && (!loader->options.shuffle || loader->order_epoch == epoch)) {
+        return;
+    }
+    uint32_t *order = loader->order;
+    if (loader->options.shuffle) {
+        co_rng rng = co_rng_at(&(co_rng_key){.seed = loader->options.seed,
+                                             .stream = CO_STREAM_SHUFFLE,
+                                             .replica = loader->options.replica,
+                                             .epoch = epoch});
+        co_rng_permutation(&rng, order, loader->order_count);
+    } else {
+        for (uint32_t i = 0; i < loader->order_count; i++) {
+            order[i] = i;
+        }
+    }
+    if (loader->options.indices != NULL) {
+        for (uint32_t i = 0; i < loader->order_count; i++) {
+            order[i] = loader->options.indices[order[i]];
+        }
+    }
+    loader->order_epoch = epoch;
+    loader->order_ready = true;
+}
+
+/* Writes the sample numbers of the batch at the cursor into the slot and moves the cursor on. */
+static void list_batch(co_loader *loader, ring_slot *slot)
+{
+    order_for(loader, loader->epoch);
+    uint32_t size = (uint32_t)loader->options.batch;
+    uint32_t first = loader->batch * size;
+    uint32_t rows = loader->samples - first < size ? loader->samples - first : size;
+    memcpy(slot->samples, loader->order + first, rows * sizeof(uint32_t));
+    slot->batch.rows = (int)rows;
+    slot->batch.epoch = loader->epoch;
+    if (++loader->batch == loader->batches) {
+        loader->batch = 0;
+        loader->epoch++;
+    }
+}
+
+/* ---- their pixels ---- */
+
+static void prefetch_row(const uint8_t *row, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += LINE_BYTES) {
+        __builtin_prefetch(row + i);
+    }
+}
+
+static void copy_rows(const co_loader *loader, const uint8_t *resident, ring_slot *slot)
+{
+    size_t bytes = loader->sample_bytes;
+    int rows = slot->batch.rows;
+    for (int row = 0; row < rows && row < ROWS_AHEAD; row++) {
+        prefetch_row(resident + slot->samples[row] * bytes, bytes);
+    }
+    for (int row = 0; row < rows; row++) {
+        if (row + ROWS_AHEAD < rows) {
+            prefetch_row(resident + slot->samples[row + ROWS_AHEAD] * bytes, bytes);
+        }
+        memcpy(slot->pixels + (size_t)row * bytes, resident + slot->samples[row] * bytes, bytes);
+    }
+}
+
+static co_status fetch_rows(const co_loader *loader, ring_slot *slot, co_error *err)
+{
+    for (int row = 0; row < slot->batch.rows; row++) {
+        CO_TRY(co_dataset_fetch(loader->set, loader->options.split, slot->samples[row],
+                                slot->pixels + (size_t)row * loader->sample_bytes, err));
+    }
+    return CO_OK;
+}
+
+static co_status gather(const co_loader *loader, ring_slot *slot, co_error *err)
+{
+    const int32_t *labels = co_dataset_labels(loader->set, loader->options.split);
+    for (int row = 0; row < slot->batch.rows; row++) {
+        slot->labels[row] = labels[slot->samples[row]];
+    }
+    const void *resident = co_dataset_resident(loader->set, loader->options.split);
+    if (resident == NULL) {
+        return fetch_rows(loader, slot, err);
+    }
+    copy_rows(loader, resident, slot);
+    return CO_OK;
+}
+
+/* ---- helper threads ---- */
+
+static uint64_t waiting_batches(const co_loader *loader)
+{
+    return atomic_load(&loader->claimed) - atomic_load(&loader->released);
+}
+
+/* Waits for room, then takes the next batch number; false: the loader is being destroyed. */
+static bool claim(co_loader *loader, uint64_t *number)
+{
+    pthread_mutex_lock(&loader->claim_lock);
+    atomic_fetch_add(&loader->idle, 1); /* before the look at `released`: see release_batch */
+    while (!loader->closing &&
+           (!loader->running || waiting_batches(loader) >= (uint64_t)loader->depth)) {
+        pthread_cond_wait(&loader->room, &loader->claim_lock);
+    }
+    atomic_fetch_sub(&loader->idle, 1);
+    bool open = !loader->closing;
+    if (open) {
+        *number = atomic_load(&loader->claimed);
+        list_batch(loader, &loader->slots[*number % (uint64_t)loader->depth]);
+        atomic_store(&loader->claimed, *number + 1);
+    }
+    pthread_mutex_unlock(&loader->claim_lock);
+    return open;
+}
+
+static void *helper_main(void *arg)
+{
+    co_loader *loader = arg;
+    uint64_t number = 0;
+    while (claim(loader, &number)) {
+        ring_slot *slot = &loader->slots[number % (uint64_t)loader->depth];
+        slot->status = gather(loader, slot, &slot->fault);
+        atomic_store(&slot->filled, number + 1);
+        if (atomic_load(&loader->owner_waits)) {
+            pthread_mutex_lock(&loader->wait_lock);
+            pthread_cond_signal(&loader->complete);
+            pthread_mutex_unlock(&loader->wait_lock);
+        }
+    }
+    return NULL;
+}
+
+/* The helpers are woken when half of the ring is free, not for every batch. A helper counts itself
+ * idle before it finds the ring full, so the release that frees the half sees it. */
+static void release_batch(co_loader *loader)
+{
+    atomic_store(&loader->released, loader->taken);
+    if (atomic_load(&loader->idle) > 0 && waiting_batches(loader) <= (uint64_t)loader->depth / 2) {
+        pthread_mutex_lock(&loader->claim_lock);
+        pthread_cond_broadcast(&loader->room);
+        pthread_mutex_unlock(&loader->claim_lock);
+    }
+}
+
+static void wait_filled(co_loader *loader, const ring_slot *slot, uint64_t number)
+{
+    if (atomic_load(&slot->filled) == number + 1) {
+        return;
+    }
+    pthread_mutex_lock(&loader->wait_lock);
+    atomic_store(&loader->owner_waits, true);
+    while (atomic_load(&slot->filled) != number + 1) {
+        pthread_cond_wait(&loader->complete, &loader->wait_lock);
+    }
+    atomic_store(&loader->owner_waits, false);
+    pthread_mutex_unlock(&loader->wait_lock);
+}
+
+/* ---- the owner's side ---- */
+
+static void stop_helpers(co_loader *loader)
+{
+    pthread_mutex_lock(&loader->claim_lock);
+    loader->closing = true;
+    pthread_cond_broadcast(&loader->room);
+    pthread_mutex_unlock(&loader->claim_lock);
+    for (int i = 0; i < loader->threads; i++) {
+        pthread_join(loader->thread[i], NULL);
+    }
+    loader->threads = 0;
+}
+
+co_status co_loader_seek(co_loader *loader, uint32_t epoch, uint32_t batch, co_error *err)
+{
+    if (batch > loader->batches) {
+        return co_fail(err, CO_INTERNAL, "batch %u asked of an epoch of %u", batch,
+                       loader->batches);
+    }
+    if (batch == loader->batches) {
+        batch = 0;
+        epoch++;
+    }
+    pthread_mutex_lock(&loader->claim_lock);
+    uint64_t claimed = atomic_load(&loader->claimed);
+    /* What was claimed for the old place is finished and thrown away. */
+    for (uint64_t number = loader->taken; number < claimed && loader->threads > 0; number++) {
+        wait_filled(loader, &loader->slots[number % (uint64_t)loader->depth], number);
+    }
+    loader->taken = claimed;
+    atomic_store(&loader->released, claimed);
+    loader->epoch = loader->next_epoch = epoch;
+    loader->batch = loader->next_batch = batch;
+    loader->running = true;
+    pthread_cond_broadcast(&loader->room);
+    pthread_mutex_unlock(&loader->claim_lock);
+    return CO_OK;
+}
+
+void co_loader_position(const co_loader *loader, uint32_t *epoch, uint32_t *batch)
+{
+    *epoch = loader->next_epoch;
+    *batch = loader->next_batch;
+}
+
+static void advance(co_loader *loader)
+{
+    if (++loader->next_batch == loader->batches) {
+        loader->next_batch = 0;
+        loader->next_epoch++;
+    }
+}
+
+static co_status next_inline(co_loader *loader, const co_batch **out, co_error *err)
+{
+    ring_slot *slot = &loader->slots[0];
+    list_batch(loader, slot);
+    advance(loader);
+    CO_TRY(gather(loader, slot, err));
+    *out = &slot->batch;
+    return CO_OK;
+}
+
+co_status co_loader_next(co_loader *loader, const co_batch **out, co_error *err)
+{
+    if (loader->threads == 0) {
+        return next_inline(loader, out, err);
+    }
+    if (!loader->running) { /* written by this thread only */
+        CO_TRY(co_loader_seek(loader, loader->next_epoch, loader->next_batch, err));
+    }
+    release_batch(loader);
+    ring_slot *slot = &loader->slots[loader->taken % (uint64_t)loader->depth];
+    wait_filled(loader, slot, loader->taken);
+    loader->taken++;
+    advance(loader);
+    if (slot->status != CO_OK) {
+        return co_fail(err, slot->status, "%s", slot->fault.text);
+    }
+    *out = &slot->batch;
+    return CO_OK;
+}
+
+/* ---- life ---- */
+
+static co_status check_options(const co_dataset *set, const co_loader_options *options,
+                               co_error *err)
+{
+    uint32_t all = co_dataset_describe(set)->samples[options->split];
+    uint32_t count = options->indices != NULL ? options->count : all;
+    if (options->batch < 1 || options->threads < 0 || options->threads > MAX_THREADS ||
+        options->depth < 0) {
+        return co_fail(err, CO_USAGE, "batch %d (from 1) or loader threads %d (0 to %d) is wrong",
+                       options->batch, options->threads, MAX_THREADS);
+    }
+    if (count == 0 || (options->drop_last && count < (uint32_t)options->batch)) {
+        return co_fail(err, CO_USAGE, "%u samples do not make one batch of %d", count,
+                       options->batch);
+    }
+    for (uint32_t i = 0; options->indices != NULL && i < count; i++) {
+        if (options->indices[i] >= all) {
+            return co_fail(err, CO_INTERNAL, "sample %u asked of %u", options->indices[i], all);
+        }
+    }
+    return CO_OK;
+}
+
+/* The slots' arrays lie in one block, each starting on a cache line of its own. */
+static co_status allocate(co_loader *loader, co_error *err)
+{
+    size_t size = (size_t)loader->options.batch;
+    size_t pixels = 0;
+    size_t whole = 0;
+    size_t numbers = co_round_up(size * sizeof(uint32_t), CO_ALIGNMENT);
+    if (!co_mul_size(size, loader->sample_bytes, &pixels)) {
+        return co_fail(err, CO_MEMORY, "a batch of %zu samples does not fit in memory", size);
+    }
+    pixels = co_round_up(pixels, CO_ALIGNMENT);
+    whole = pixels + 2 * numbers;
+    void *block = NULL;
+    CO_TRY(co_alloc(loader->order_count, sizeof(uint32_t), "order of the samples", &block, err));
+    loader->order = block;
+    CO_TRY(co_alloc((size_t)loader->depth, sizeof(ring_slot), "loader", &block, err));
+    loader->slots = block;
+    CO_TRY(co_alloc((size_t)loader->depth, whole, "batches of the loader", &block, err));
+    loader->buffers = block;
+    loader->buffer_bytes = (size_t)loader->depth * whole;
+    for (int i = 0; i < loader->depth; i++) {
+        ring_slot *slot = &loader->slots[i];
+        char *start = (char *)block + (size_t)i * whole;
+        slot->pixels = (uint8_t *)start;
+        slot->labels = (int32_t *)(void *)(start + pixels);
+        slot->samples = (uint32_t *)(void *)(start + pixels + numbers);
+        slot->batch = (co_batch){.pixel = co_dataset_describe(loader->set)->pixel,
+                                 .pixels = slot->pixels,
+                                 .labels = slot->labels,
+                                 .samples = slot->samples,
+                                 .replica = loader->options.replica,
+                                 .seed = loader->options.seed};
+        atomic_init(&slot->filled, 0);
+    }
+    return CO_OK;
+}
+
+static co_status start_helpers(co_loader *loader, co_error *err)
+{
+    for (int i = 0; i < loader->options.threads; i++) {
+        int error = pthread_create(&loader->thread[i], NULL, helper_main, loader);
+        if (error != 0) {
+            return co_fail_errno(err, CO_MEMORY, error, "cannot start loader thread %d of %d",
+                                 i + 1, loader->options.threads);
+        }
+        loader->threads++;
+    }
+    return CO_OK;
+}
+
+static void set_up(co_loader *loader, co_dataset *set, const co_loader_options *options)
+{
+    const co_dataset_info *info = co_dataset_describe(set);
+    uint32_t size = (uint32_t)options->batch;
+    loader->set = set;
+    loader->options = *options;
+    loader->sample_bytes = info->sample_bytes;
+    loader->order_count = options->indices != NULL ? options->count : info->samples[options->split];
+    loader->samples = options->drop_last ? loader->order_count / size * size : loader->order_count;
+    loader->batches = loader->samples / size + (loader->samples % size != 0);
+    loader->depth = 1;
+    if (options->threads > 0) {
+        int least = options->threads + 2; /* one in use, one complete, one for each helper */
+        int wanted = options->depth > 0 ? options->depth : MIN_DEPTH * 2;
+        loader->depth = wanted > least ? wanted : least;
+    }
+    pthread_mutex_init(&loader->claim_lock, NULL);
+    pthread_cond_init(&loader->room, NULL);
+    pthread_mutex_init(&loader->wait_lock, NULL);
+    pthread_cond_init(&loader->complete, NULL);
+}
+
+co_status co_loader_create(co_dataset *set, const co_loader_options *options, co_loader **out,
+                           co_error *err)
+{
+    CO_TRY(check_options(set, options, err));
+    CO_TRY(co_dataset_require(set, options->split, err));
+    void *block = NULL;
+    CO_TRY(co_alloc(1, sizeof(co_loader), "loader", &block, err));
+    co_loader *loader = block;
+    set_up(loader, set, options);
+    co_status status = allocate(loader, err);
+    if (status == CO_OK) {
+        status = start_helpers(loader, err);
+    }
+    if (status != CO_OK) {
+        co_loader_destroy(loader);
+        return status;
+    }
+    *out = loader;
+    return CO_OK;
+}
+
+void co_loader_destroy(co_loader *loader)
+{
+    if (loader == NULL) {
+        return;
+    }
+    stop_helpers(loader);
+    pthread_cond_destroy(&loader->complete);
+    pthread_mutex_destroy(&loader->wait_lock);
+    pthread_cond_destroy(&loader->room);
+    pthread_mutex_destroy(&loader->claim_lock);
+    co_free(loader->buffers);
+    co_free(loader->slots);
+    co_free(loader->order);
+    co_free(loader);
+}
+
+uint32_t co_loader_samples(const co_loader *loader)
+{
+    return loader->samples;
+}
+
+uint32_t co_loader_batches(const co_loader *loader)
+{
+    return loader->batches;
+}
+
+size_t co_loader_memory_bytes(const co_loader *loader)
+{
+    return sizeof(*loader) + loader->buffer_bytes + (size_t)loader->depth * sizeof(ring_slot) +
+           loader->order_count * sizeof(uint32_t);
+}

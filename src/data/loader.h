@@ -1,0 +1,53 @@
+/* The loader: batches of a data set in the order of each epoch's permutation.
+ *
+ * Which samples are in which batch is a pure function of (seed, replica, epoch, position): it
+ * does not depend on the number of threads, on timing, or on where the loader was started.
+ * Batches follow one another without end: after the last one of an epoch comes the first of the
+ * next, so that threads prefetch across the border; co_loader_batches says how many make an epoch.
+ *
+ * With threads > 0, helper threads gather into a ring of buffers that is allocated up front; with
+ * 0 the caller gathers in co_loader_next. Neither allocates. One thread owns a loader and makes
+ * all calls. The data set is borrowed and must outlive the loader; so is the list of indices.
+ */
+#ifndef CO_DATA_LOADER_H
+#define CO_DATA_LOADER_H
+
+#include "data/dataset.h"
+
+typedef struct co_loader co_loader;
+
+typedef struct co_loader_options {
+    co_split split;
+    const uint32_t *indices; /* (count) the samples to use, borrowed; NULL = the whole split */
+    uint32_t count;          /* of indices; ignored when that is NULL */
+    int batch;               /* samples per batch, >= 1 */
+    bool shuffle;            /* else in the order of `indices` */
+    bool drop_last;          /* leave out an incomplete last batch */
+    int threads;             /* 0 = gather in the caller */
+    int depth;               /* batches in the ring (threads > 0); 0 = a good number */
+    uint64_t seed;           /* with replica: keys the permutations, and is copied to the batches */
+    uint32_t replica;        /* 0 where data are partitioned */
+} co_loader_options;
+
+/* Waits for the split. Fails with CO_USAGE when there is no whole batch to make. */
+CO_MUST_CHECK co_status co_loader_create(co_dataset *set, const co_loader_options *options,
+                                         co_loader **out, co_error *err);
+void co_loader_destroy(co_loader *loader); /* NULL is allowed */
+
+uint32_t co_loader_samples(const co_loader *loader);    /* of one epoch, without the dropped ones */
+uint32_t co_loader_batches(const co_loader *loader);    /* of one epoch */
+size_t co_loader_memory_bytes(const co_loader *loader); /* buffers and permutation */
+
+/* The next batch will be number `batch` (from 0) of `epoch`; batch = co_loader_batches is the
+ * start of the epoch after. Starts the prefetching. Takes back the batch handed out last. A new
+ * loader stands at epoch 0, batch 0. */
+CO_MUST_CHECK co_status co_loader_seek(co_loader *loader, uint32_t epoch, uint32_t batch,
+                                       co_error *err);
+
+/* Where co_loader_next will go on: what a checkpoint keeps. */
+void co_loader_position(const co_loader *loader, uint32_t *epoch, uint32_t *batch);
+
+/* *out: the next batch, valid until the next call of this, of seek, or of destroy. */
+CO_MUST_CHECK co_status co_loader_next(co_loader *loader, const co_batch **out, co_error *err);
+
+#endif
