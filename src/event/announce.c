@@ -1,10 +1,6 @@
 #include "event/announce.h"
 
 #include <stdio.h>
-#include <string.h>
-
-#include "base/text.h"
-
 double co_announce_seconds(const co_announcer *announcer)
 {
     return (double)(co_clock_ns(announcer->clock) - announcer->start_ns) * 1e-9;
@@ -28,21 +24,6 @@ void co_announce(const co_announcer *announcer, co_event *event)
     }
 }
 
-/* Length of the longest piece of whole characters that fits into one event. */
-static size_t piece_length(const char *text, size_t left)
-{
-    size_t length = 0;
-    while (length < left) {
-        size_t next = co_utf8_next(text + length, left - length);
-        next = next == 0 ? 1 : next;
-        if (length + next >= CO_EVENT_TEXT_SIZE) {
-            break;
-        }
-        length += next;
-    }
-    return length;
-}
-
 void co_announce_note(const co_announcer *announcer, co_level level, const char *format, ...)
 {
     if (announcer->ring == NULL) {
@@ -54,16 +35,10 @@ void co_announce_note(const co_announcer *announcer, co_level level, const char 
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     double seconds = co_announce_seconds(announcer);
-    size_t left = strlen(text);
     const char *next = text;
     do {
-        size_t length = piece_length(next, left);
         co_event event = {.kind = CO_EVENT_NOTE, .seconds = seconds};
-        event.note.level = level;
-        event.note.more = length < left;
-        memcpy(event.note.text, next, length);
+        next = co_event_set_note(&event.note, level, next);
         co_announce(announcer, &event);
-        next += length;
-        left -= length;
-    } while (left > 0);
+    } while (*next != '\0');
 }

@@ -22,7 +22,7 @@ const char *co_event_kind_name(uint32_t kind)
     return name_of(names, sizeof(names) / sizeof(names[0]), kind);
 }
 
-const char *co_split_name(uint32_t split)
+const char *co_event_split_name(uint32_t split)
 {
     static const char *const names[] = {"train", "val", "test"};
     return name_of(names, sizeof(names) / sizeof(names[0]), split);
@@ -40,19 +40,34 @@ const char *co_outcome_name(uint32_t outcome)
     return name_of(names, sizeof(names) / sizeof(names[0]), outcome);
 }
 
-void co_event_set_name(char field[CO_EVENT_NAME_SIZE], const char *name)
+/* Length of the longest piece of whole characters that leaves room for a zero byte. */
+static size_t piece_length(const char *text, size_t size)
 {
     size_t length = 0;
-    size_t left = strlen(name);
+    size_t left = strlen(text);
     while (left > 0) {
-        size_t next = co_utf8_next(name + length, left);
+        size_t next = co_utf8_next(text + length, left);
         next = next == 0 ? 1 : next;
-        if (length + next >= CO_EVENT_NAME_SIZE) {
+        if (length + next >= size) {
             break;
         }
         length += next;
         left -= next;
     }
+    return length;
+}
+
+void co_event_set_name(char field[CO_EVENT_NAME_SIZE], const char *name)
+{
+    size_t length = piece_length(name, CO_EVENT_NAME_SIZE);
     memset(field, 0, CO_EVENT_NAME_SIZE);
     memcpy(field, name, length);
+}
+
+const char *co_event_set_note(co_event_note *note, co_level level, const char *text)
+{
+    size_t length = piece_length(text, CO_EVENT_TEXT_SIZE);
+    *note = (co_event_note){.level = level, .more = text[length] != '\0'};
+    memcpy(note->text, text, length);
+    return text + length;
 }

@@ -22,11 +22,11 @@ typedef enum co_event_kind {
     CO_EVENT_RUN_END,
 } co_event_kind;
 
-typedef enum co_split {
-    CO_SPLIT_TRAIN,
-    CO_SPLIT_VAL,
-    CO_SPLIT_TEST,
-} co_split;
+typedef enum co_event_split {
+    CO_EVENT_SPLIT_TRAIN,
+    CO_EVENT_SPLIT_VAL,
+    CO_EVENT_SPLIT_TEST,
+} co_event_split;
 
 typedef enum co_level {
     CO_LEVEL_DEBUG, /* shown with --verbose only */
@@ -74,7 +74,7 @@ typedef struct co_event_step {
 typedef struct co_event_evaluation {
     uint64_t step;  /* steps done */
     uint32_t epoch; /* epochs done */
-    uint32_t split; /* co_split */
+    uint32_t split; /* co_event_split */
     uint64_t samples;
     double loss;
     double accuracy;  /* 0..1 */
@@ -127,11 +127,14 @@ _Static_assert(sizeof(co_event) <= CO_EVENT_SIZE_MAX, "an event is copied at eve
 
 /* "run_start", "step", ...; "?" for an unknown value. The same for the others. */
 const char *co_event_kind_name(uint32_t kind);
-const char *co_split_name(uint32_t split);     /* "train", "val", "test" */
-const char *co_level_name(uint32_t level);     /* "DEBUG", "INFO", "WARNING", "ERROR" */
-const char *co_outcome_name(uint32_t outcome); /* "running", "finished", "preempted", "failed" */
+const char *co_event_split_name(uint32_t split); /* "train", "val", "test" */
+const char *co_level_name(uint32_t level);       /* "DEBUG", "INFO", "WARNING", "ERROR" */
+const char *co_outcome_name(uint32_t outcome);   /* "running", "finished", "preempted", "failed" */
 
-/* Copies a name into an event's field, cut at a character if it is too long. */
+/* Copies a name into an event's field, cut after a whole character if it is too long. */
 void co_event_set_name(char field[CO_EVENT_NAME_SIZE], const char *name);
+
+/* Fills a note with as much of the text as fits and returns the rest ("" when that was all). */
+const char *co_event_set_note(co_event_note *note, co_level level, const char *text);
 
 #endif

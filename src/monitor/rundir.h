@@ -59,53 +59,53 @@ const char *co_rundir_file(const co_rundir *rundir, co_run_file file);
 CO_MUST_CHECK co_status co_rundir_write_config(co_rundir *rundir, const char *yaml, co_error *err);
 CO_MUST_CHECK co_status co_rundir_set_status(co_rundir *rundir, co_outcome outcome, co_error *err);
 
-typedef enum co_field_type {
-    CO_FIELD_TEXT,
-    CO_FIELD_INTEGER,
-    CO_FIELD_NUMBER,
-    CO_FIELD_BOOL,
-    CO_FIELD_NULL,
-} co_field_type;
+typedef enum co_entry_type {
+    CO_ENTRY_TEXT,
+    CO_ENTRY_INTEGER,
+    CO_ENTRY_NUMBER,
+    CO_ENTRY_BOOL,
+    CO_ENTRY_NULL,
+} co_entry_type;
 
 /* One "key": value of a JSON object; strings are borrowed. */
-typedef struct co_field {
+typedef struct co_entry {
     const char *key;
-    co_field_type type;
+    co_entry_type type;
     const char *text;
     int64_t integer; /* also a bool's value */
     double number;   /* not finite: written as null */
-} co_field;
+} co_entry;
 
-static inline co_field co_field_text(const char *key, const char *text)
+static inline co_entry co_entry_text(const char *key, const char *text)
 {
-    return (co_field){.key = key, .type = CO_FIELD_TEXT, .text = text};
+    return (co_entry){.key = key, .type = CO_ENTRY_TEXT, .text = text};
 }
 
-static inline co_field co_field_integer(const char *key, int64_t value)
+static inline co_entry co_entry_integer(const char *key, int64_t value)
 {
-    return (co_field){.key = key, .type = CO_FIELD_INTEGER, .integer = value};
+    return (co_entry){.key = key, .type = CO_ENTRY_INTEGER, .integer = value};
 }
 
-static inline co_field co_field_number(const char *key, double value)
+static inline co_entry co_entry_number(const char *key, double value)
 {
-    return (co_field){.key = key, .type = CO_FIELD_NUMBER, .number = value};
+    return (co_entry){.key = key, .type = CO_ENTRY_NUMBER, .number = value};
 }
 
-static inline co_field co_field_bool(const char *key, bool value)
+static inline co_entry co_entry_bool(const char *key, bool value)
 {
-    return (co_field){.key = key, .type = CO_FIELD_BOOL, .integer = value};
+    return (co_entry){.key = key, .type = CO_ENTRY_BOOL, .integer = value};
 }
 
-static inline co_field co_field_null(const char *key)
+static inline co_entry co_entry_null(const char *key)
 {
-    return (co_field){.key = key, .type = CO_FIELD_NULL};
+    return (co_entry){.key = key, .type = CO_ENTRY_NULL};
 }
 
 /* One JSON object, keys in the given order, one per line. */
-CO_MUST_CHECK co_status co_rundir_write_env(co_rundir *rundir, const co_field *fields, size_t count,
+CO_MUST_CHECK co_status co_rundir_write_env(co_rundir *rundir, const co_entry *fields, size_t count,
                                             co_error *err);
 /* The same; CO_INTERNAL when no field is called test_accuracy. */
-CO_MUST_CHECK co_status co_rundir_write_summary(co_rundir *rundir, const co_field *fields,
+CO_MUST_CHECK co_status co_rundir_write_summary(co_rundir *rundir, const co_entry *fields,
                                                 size_t count, co_error *err);
 
 #endif

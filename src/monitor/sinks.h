@@ -19,7 +19,8 @@
 CO_MUST_CHECK co_status co_jsonl_sink(const co_files *files, const char *path, uint64_t keep,
                                       uint64_t log_interval, co_sink **out, co_error *err);
 
-/* textlog.c: log.txt, "2024-01-31 12:34:56,789 - INFO - message", appended to if it exists. */
+/* textlog.c: log.txt, "2024-01-31 12:34:56,789 - INFO - message", appended to if it exists.
+ * Steps are left out; times count from the run start's wall time. */
 CO_MUST_CHECK co_status co_textlog_sink(const co_files *files, const char *path, co_sink **out,
                                         co_error *err);
 

@@ -1,0 +1,211 @@
+#include <math.h>
+
+#include "base/alloc.h"
+#include "base/text.h"
+#include "monitor/sinks.h"
+
+enum { LINE_SIZE = 2048 };
+
+typedef struct jsonl_sink {
+    co_sink base;
+    co_line_file *file;
+    uint64_t log_interval;
+} jsonl_sink;
+
+/* A line being written: keys in the order of the calls. */
+typedef struct line {
+    char buffer[LINE_SIZE];
+    co_text text;
+    bool finite;
+} line;
+
+static void key(line *l, const char *name)
+{
+    co_text_printf(&l->text, ",\"%s\":", name);
+}
+
+static void add_integer(line *l, const char *name, uint64_t value)
+{
+    key(l, name);
+    co_text_printf(&l->text, "%llu", (unsigned long long)value);
+}
+
+static void add_string(line *l, const char *name, const char *value)
+{
+    key(l, name);
+    co_text_json_string(&l->text, value);
+}
+
+static void add_number(line *l, const char *name, double value)
+{
+    key(l, name);
+    co_text_json_f64(&l->text, value);
+    l->finite = l->finite && isfinite(value);
+}
+
+/* NaN stands for "not measured" here. */
+static void add_optional(line *l, const char *name, double value)
+{
+    if (!isnan(value)) {
+        add_number(l, name, value);
+    }
+}
+
+/* Wall times: rounded, and never a reason to call the metrics not finite. */
+static void add_time(line *l, const char *name, double value)
+{
+    if (isfinite(value)) {
+        key(l, name);
+        co_text_printf(&l->text, "%.3f", value);
+    }
+}
+
+static void add_rate(line *l, double images_per_second)
+{
+    if (isfinite(images_per_second)) {
+        key(l, "img_per_s");
+        co_text_printf(&l->text, "%.1f", images_per_second);
+    }
+}
+
+static void add_run_start(line *l, const co_event_run_start *run)
+{
+    add_string(l, "dataset", run->dataset);
+    add_string(l, "model", run->model);
+    add_integer(l, "parameters", run->parameters);
+    add_integer(l, "epochs", run->epochs);
+    add_integer(l, "steps", run->steps_total);
+    add_integer(l, "steps_per_epoch", run->steps_per_epoch);
+    add_integer(l, "first_step", run->first_step);
+    add_integer(l, "batch_size", run->batch_size);
+    add_integer(l, "threads", run->threads);
+    add_time(l, "wall", (double)run->wall_ns * 1e-9);
+}
+
+static void add_step(line *l, const co_event_step *step)
+{
+    add_integer(l, "step", step->step);
+    add_integer(l, "epoch", step->epoch);
+    add_number(l, "loss", step->loss);
+    add_optional(l, "running_loss", step->running_loss);
+    add_optional(l, "accuracy", step->accuracy);
+    add_optional(l, "gradient_norm", step->gradient_norm);
+    add_optional(l, "lr", step->learning_rate);
+    add_rate(l, step->images_per_second);
+}
+
+static void add_evaluation(line *l, const co_event_evaluation *evaluation)
+{
+    add_string(l, "split", co_event_split_name(evaluation->split));
+    add_integer(l, "step", evaluation->step);
+    add_integer(l, "epoch", evaluation->epoch);
+    add_integer(l, "samples", evaluation->samples);
+    add_number(l, "loss", evaluation->loss);
+    add_optional(l, "accuracy", evaluation->accuracy);
+    add_optional(l, "accuracy5", evaluation->accuracy5);
+    add_time(l, "duration", evaluation->duration);
+}
+
+static void add_epoch_end(line *l, const co_event_epoch_end *epoch)
+{
+    add_integer(l, "step", epoch->step);
+    add_integer(l, "epoch", epoch->epoch);
+    add_integer(l, "steps", epoch->steps);
+    add_integer(l, "samples", epoch->samples);
+    add_number(l, "loss", epoch->loss);
+    add_optional(l, "accuracy", epoch->accuracy);
+    add_optional(l, "lr", epoch->learning_rate);
+    add_time(l, "duration", epoch->duration);
+    add_rate(l, epoch->images_per_second);
+}
+
+static void add_run_end(line *l, const co_event_run_end *end)
+{
+    add_string(l, "outcome", co_outcome_name(end->outcome));
+    add_integer(l, "step", end->step);
+    add_integer(l, "epochs", end->epochs);
+    add_optional(l, "test_accuracy", end->test_accuracy);
+    add_optional(l, "test_loss", end->test_loss);
+    add_rate(l, end->images_per_second);
+}
+
+/* false: this event has no line. */
+static bool fill(const jsonl_sink *sink, line *l, const co_event *event)
+{
+    co_text_printf(&l->text, "{\"event\":\"%s\"", co_event_kind_name(event->kind));
+    if (event->rank > 0) {
+        add_integer(l, "rank", event->rank);
+    }
+    switch ((co_event_kind)event->kind) {
+    case CO_EVENT_RUN_START:
+        add_run_start(l, &event->run_start);
+        return true;
+    case CO_EVENT_STEP:
+        add_step(l, &event->step);
+        return sink->log_interval > 0 && event->step.step % sink->log_interval == 0;
+    case CO_EVENT_EVALUATION:
+        add_evaluation(l, &event->evaluation);
+        return true;
+    case CO_EVENT_EPOCH_END:
+        add_epoch_end(l, &event->epoch_end);
+        return true;
+    case CO_EVENT_RUN_END:
+        add_run_end(l, &event->run_end);
+        return true;
+    case CO_EVENT_NOTE:
+        return false;
+    }
+    return false;
+}
+
+static co_status jsonl_event(co_sink *base, const co_event *event, co_error *err)
+{
+    jsonl_sink *sink = (jsonl_sink *)base;
+    line l = {.finite = true};
+    l.text = co_text_over(l.buffer, sizeof(l.buffer));
+    if (!fill(sink, &l, event)) {
+        return CO_OK;
+    }
+    add_time(&l, "seconds", event->seconds);
+    co_text_add(&l.text, l.finite ? "}\n" : ",\"finite\":false}\n");
+    if (!co_text_complete(&l.text)) {
+        return co_fail(err, CO_INTERNAL, "metrics: a line of %zu characters", l.text.length);
+    }
+    return co_line_file_append(sink->file, l.buffer, l.text.length, err);
+}
+
+static co_status jsonl_flush(co_sink *base, co_error *err)
+{
+    return co_line_file_sync(((jsonl_sink *)base)->file, err);
+}
+
+static void jsonl_close(co_sink *base)
+{
+    jsonl_sink *sink = (jsonl_sink *)base;
+    co_line_file_close(sink->file);
+    co_free(sink);
+}
+
+static const co_sink_ops jsonl_ops = {
+    .name = "metrics.jsonl",
+    .event = jsonl_event,
+    .flush = jsonl_flush,
+    .close = jsonl_close,
+};
+
+co_status co_jsonl_sink(const co_files *files, const char *path, uint64_t keep,
+                        uint64_t log_interval, co_sink **out, co_error *err)
+{
+    void *block = NULL;
+    CO_TRY(co_alloc(1, sizeof(jsonl_sink), "metrics sink", &block, err));
+    jsonl_sink *sink = block;
+    sink->base.ops = &jsonl_ops;
+    sink->log_interval = log_interval;
+    co_status status = co_line_file_open(files, path, keep, &sink->file, err);
+    if (status != CO_OK) {
+        co_free(sink);
+        return status;
+    }
+    *out = &sink->base;
+    return CO_OK;
+}

@@ -1,0 +1,84 @@
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "monitor/describe.h"
+#include "monitor/sinks.h"
+
+enum { LINE_SIZE = CO_ERROR_SIZE + 64 };
+
+typedef struct textlog_sink {
+    co_sink base;
+    co_line_file *file;
+    int64_t start_wall_ns; /* wall time of `seconds` 0 */
+    co_description description;
+} textlog_sink;
+
+static const char *level_of(const co_event *event)
+{
+    return co_level_name(event->kind == CO_EVENT_NOTE ? event->note.level
+                                                      : (uint32_t)CO_LEVEL_NOTE);
+}
+
+/* The wall clock is read once, by the run's start: a log's times never go backwards. */
+static co_status textlog_event(co_sink *base, const co_event *event, co_error *err)
+{
+    textlog_sink *sink = (textlog_sink *)base;
+    int64_t offset_ns = (int64_t)(event->seconds * 1e9);
+    if (event->kind == CO_EVENT_STEP) {
+        return CO_OK;
+    }
+    if (event->kind == CO_EVENT_RUN_START && event->run_start.wall_ns != 0) {
+        sink->start_wall_ns = event->run_start.wall_ns - offset_ns;
+    }
+    char buffer[LINE_SIZE];
+    char stamp[32];
+    co_text text = co_text_over(buffer, sizeof(buffer));
+    int64_t wall_ns = sink->start_wall_ns + offset_ns;
+    co_clock_format(wall_ns, "%Y-%m-%d %H:%M:%S", stamp, sizeof(stamp));
+    co_text_printf(&text, "%s,%03d - %s - ", stamp, (int)(wall_ns / 1000000 % 1000),
+                   level_of(event));
+    if (!co_describe(&sink->description, event, &text)) {
+        return CO_OK;
+    }
+    co_text_add(&text, "\n");
+    if (!co_text_complete(&text)) {
+        text.length = sizeof(buffer) - 1;
+        buffer[text.length - 1] = '\n';
+    }
+    return co_line_file_append(sink->file, buffer, text.length, err);
+}
+
+static co_status textlog_flush(co_sink *base, co_error *err)
+{
+    return co_line_file_sync(((textlog_sink *)base)->file, err);
+}
+
+static void textlog_close(co_sink *base)
+{
+    textlog_sink *sink = (textlog_sink *)base;
+    co_line_file_close(sink->file);
+    co_free(sink);
+}
+
+static const co_sink_ops textlog_ops = {
+    .name = "log.txt",
+    .event = textlog_event,
+    .flush = textlog_flush,
+    .close = textlog_close,
+};
+
+co_status co_textlog_sink(const co_files *files, const char *path, co_sink **out, co_error *err)
+{
+    void *block = NULL;
+    CO_TRY(co_alloc(1, sizeof(textlog_sink), "log sink", &block, err));
+    textlog_sink *sink = block;
+    sink->base.ops = &textlog_ops;
+    sink->start_wall_ns = co_clock_wall_ns(&co_clock_system); /* until a run starts */
+    co_status status = co_line_file_open(files, path, CO_LINE_FILE_KEEP_ALL, &sink->file, err);
+    if (status != CO_OK) {
+        co_free(sink);
+        return status;
+    }
+    *out = &sink->base;
+    return CO_OK;
+}
