@@ -1,4 +1,130 @@
-int main(void)
+/* cohort: trains neural networks with many workers. Finds the command, runs it, reports. */
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "co_build.h"
+
+extern char **environ;
+
+typedef co_status (*command_func)(co_cli *cli, co_error *err);
+
+static command_func command_of(co_command command)
 {
-    return 0;
+    static const command_func functions[CO_COMMAND_COUNT] = {
+        [CO_COMMAND_TRAIN] = co_cli_train,         [CO_COMMAND_EVAL] = co_cli_eval,
+        [CO_COMMAND_MODELS] = co_cli_models,       [CO_COMMAND_DATA_CHECK] = co_cli_data_check,
+        [CO_COMMAND_DATA_INFO] = co_cli_data_info, [CO_COMMAND_DOCTOR] = co_cli_doctor,
+        [CO_COMMAND_TUNE] = co_cli_tune,
+    };
+    return functions[command];
+}
+
+static void print_usage(FILE *file)
+{
+    (void)fprintf(file,
+                  "cohort %s: trains neural networks with many workers\n\n"
+                  "usage: cohort COMMAND [--flag value ...]\n\n"
+                  "commands:\n",
+                  CO_BUILD_VERSION);
+    for (int i = 0; i < CO_COMMAND_COUNT; i++) {
+        (void)fprintf(file, "  %-12s %s\n", co_command_words((co_command)i),
+                      co_command_summary((co_command)i));
+    }
+    (void)fprintf(file,
+                  "\nexamples:\n"
+                  "  cohort train                                        a first run, no files "
+                  "needed\n"
+                  "  cohort train --dataset mnist --dataset-dir DIR      the real thing\n"
+                  "  cohort COMMAND --help                               all flags of a command\n");
+}
+
+/* eval's settings come from the run folder that it looks at: config.yaml is read as --config. */
+static co_status load_again_from_run_folder(co_cli *cli, int count, char *const arguments[],
+                                            co_error *err)
+{
+    enum { MAX_ARGUMENTS = 1024 };
+    char path[4096];
+    char flag[] = "--config";
+    char *more[MAX_ARGUMENTS + 2];
+    if (count > MAX_ARGUMENTS) {
+        return co_fail(err, CO_USAGE, "more than %d arguments", MAX_ARGUMENTS);
+    }
+    int length = snprintf(path, sizeof(path), "%s/config.yaml", cli->conf.values.run_dir);
+    if (length < 0 || (size_t)length >= sizeof(path)) {
+        return co_fail(err, CO_USAGE, "--run-dir: the path is too long");
+    }
+    memcpy(more, arguments, sizeof(more[0]) * (size_t)count);
+    more[count] = flag;
+    more[count + 1] = path;
+    co_conf_free(&cli->conf);
+    return co_conf_load(&cli->conf, CO_COMMAND_EVAL, count + 2, more, environ, err);
+}
+
+static co_status load_settings(co_cli *cli, co_command command, int count, char *const arguments[],
+                               co_error *err)
+{
+    CO_TRY(co_conf_load(&cli->conf, command, count, arguments, environ, err));
+    const co_settings *settings = &cli->conf.values;
+    if (command == CO_COMMAND_EVAL && !settings->help && settings->run_dir != NULL &&
+        settings->config == NULL) {
+        return load_again_from_run_folder(cli, count, arguments, err);
+    }
+    return CO_OK;
+}
+
+static co_status run_command(co_cli *cli, int count, char *const arguments[], co_error *err)
+{
+    co_command command = CO_COMMAND_TRAIN;
+    int used = 0;
+    CO_TRY(co_conf_find_command(count, arguments, &command, &used, err));
+    CO_TRY(load_settings(cli, command, count - used, arguments + used, err));
+    co_status status = CO_OK;
+    if (cli->conf.values.help) {
+        co_conf_print_help(command, stdout);
+    } else if (cli->conf.values.print_config) {
+        status = co_conf_print_sources(&cli->conf, stdout, err);
+    } else {
+        status = command_of(command)(cli, err);
+    }
+    co_conf_free(&cli->conf);
+    return status;
+}
+
+static bool is_one_of(const char *word, const char *a, const char *b, const char *c)
+{
+    return strcmp(word, a) == 0 || strcmp(word, b) == 0 || strcmp(word, c) == 0;
+}
+
+int main(int argc, char *argv[])
+{
+    (void)setlocale(LC_CTYPE, ""); /* for the console's characters; numbers stay as in C */
+    if (argc < 2) {
+        print_usage(stderr);
+        return CO_USAGE;
+    }
+    if (is_one_of(argv[1], "help", "--help", "-h")) {
+        print_usage(stdout);
+        return CO_OK;
+    }
+    if (is_one_of(argv[1], "version", "--version", "-V")) {
+        printf("cohort %s (%s)\n", CO_BUILD_VERSION, CO_BUILD_COMMIT);
+        return CO_OK;
+    }
+    if (strcmp(argv[1], "reference") == 0) {
+        co_conf_print_reference(stdout);
+        return CO_OK;
+    }
+    co_cli cli = {
+        .clock = &co_clock_system,
+        .start_ns = co_clock_ns(&co_clock_system),
+        .stop = co_cli_catch_signals(),
+    };
+    co_error err = {0};
+    co_status status = run_command(&cli, argc - 1, argv + 1, &err);
+    if (status != CO_OK) {
+        (void)fprintf(stderr, "cohort: %s\n", err.text);
+    }
+    return (int)status;
 }

@@ -1,0 +1,47 @@
+/* The commands: each parses nothing (conf did), calls the library, and prints.
+ *
+ * A command returns a status whose number is the program's exit code; the message of a failure is
+ * in *err and is printed by main. Main thread only.
+ */
+#ifndef CO_CLI_CLI_H
+#define CO_CLI_CLI_H
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "conf/conf.h"
+
+typedef struct co_cli {
+    co_conf conf;
+    const co_clock *clock;
+    uint64_t start_ns;      /* monotonic, of the program */
+    const atomic_int *stop; /* becomes the number of a signal that asks to stop */
+} co_cli;
+
+CO_MUST_CHECK co_status co_cli_train(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_eval(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_models(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_data_check(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_data_info(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_doctor(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_tune(co_cli *cli, co_error *err);
+
+/* Catches SIGINT and SIGTERM: the first is only noted in the returned flag, so that the step
+ * under way can be finished; a second one ends the program at once. Ignores SIGPIPE, and SIGXFSZ
+ * so that a file that may not grow is a failed write. */
+const atomic_int *co_cli_catch_signals(void);
+
+/* The processor's name as /proc/cpuinfo has it; "unknown" where it has none. */
+void co_cli_cpu_name(char *out, size_t size);
+/* Resident memory of this process in bytes, now and at its largest; 0 where unknown. */
+size_t co_cli_resident_bytes(void);
+size_t co_cli_peak_resident_bytes(void);
+
+/* Prints "  name ........ value" lines of one width. */
+void co_cli_print_row(FILE *file, const char *name, const char *format, ...) CO_PRINTF(3, 4);
+/* Prints a size for people: "1.5 MiB". */
+void co_cli_print_size(FILE *file, const char *name, size_t bytes);
+
+#endif

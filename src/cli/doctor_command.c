@@ -1,0 +1,97 @@
+/* cohort doctor: what is built in, what is found, what is usable, and why not. */
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "co_build.h"
+#include "data/dataset.h"
+#include "train/job.h"
+
+static void print_build(void)
+{
+    printf("build\n");
+    co_cli_print_row(stdout, "cohort", "%s (%s)", CO_BUILD_VERSION, CO_BUILD_COMMIT);
+    co_cli_print_row(stdout, "compiler", "%s, %s", CO_BUILD_COMPILER, CO_BUILD_TYPE);
+    co_cli_print_row(stdout, "threads", "%s", co_team_kind());
+    co_cli_print_row(stdout, "oneDNN", "%s", CO_BUILD_DNNL);
+    co_cli_print_row(stdout, "libyaml, jansson", "%s, %s", CO_BUILD_LIBYAML, CO_BUILD_JANSSON);
+    co_cli_print_row(stdout, "libarchive, xxhash", "%s, %s", CO_BUILD_LIBARCHIVE, CO_BUILD_XXHASH);
+    co_cli_print_row(stdout, "many workers (MPI)", "no: arrives with release 0.4");
+    co_cli_print_row(stdout, "simulated cluster", "no: arrives with release 0.4");
+    co_cli_print_row(stdout, "GPU (CUDA)", "no: arrives with the cuda backend");
+}
+
+static void print_machine(void)
+{
+    char cpu[128];
+    co_cli_cpu_name(cpu, sizeof(cpu));
+    long pages = sysconf(_SC_PHYS_PAGES);
+    long page = sysconf(_SC_PAGESIZE);
+    printf("\nmachine\n");
+    co_cli_print_row(stdout, "processor", "%s", cpu);
+    co_cli_print_row(stdout, "processors to use", "%d", co_cpu_count());
+    co_cli_print_row(stdout, "memory", "%.1f GiB", (double)pages * (double)page / 0x1p30);
+}
+
+/* Tries to open a backend with one instruction set, as a run would. */
+static void print_isa(const char *isa)
+{
+    co_error err = {0};
+    co_team *team = NULL;
+    co_backend *backend = NULL;
+    const co_backend_options options = {.isa = isa};
+    char name[32];
+    (void)snprintf(name, sizeof(name), "kernels %s", isa);
+    co_status status = co_team_create(1, &team, &err);
+    if (status == CO_OK) {
+        status = co_backend_create("dnnl", &options, team, &backend, &err);
+    }
+    if (status == CO_OK) {
+        co_cli_print_row(stdout, name, "usable%s%s", strcmp(isa, "auto") == 0 ? ": takes " : "",
+                         strcmp(isa, "auto") == 0 ? backend->isa : "");
+        backend->ops->destroy(backend);
+    } else {
+        co_cli_print_row(stdout, name, "no: %s", err.text);
+    }
+    co_team_destroy(team);
+}
+
+static void print_datasets(const char *dir)
+{
+    printf("\ndata sets (--dataset-dir %s)\n", dir != NULL ? dir : "not set");
+    for (int i = 0; co_dataset_name(i) != NULL; i++) {
+        co_error err = {0};
+        co_dataset *set = NULL;
+        const char *name = co_dataset_name(i);
+        if (co_dataset_open(name, dir, NULL, &set, &err) == CO_OK) {
+            const co_dataset_info *info = co_dataset_describe(set);
+            co_cli_print_row(stdout, name, "found: %u training, %u test samples",
+                             info->samples[CO_SPLIT_TRAIN], info->samples[CO_SPLIT_TEST]);
+            co_dataset_close(set);
+        } else {
+            co_cli_print_row(stdout, name, "no: %s", err.text);
+        }
+    }
+}
+
+co_status co_cli_doctor(co_cli *cli, co_error *err)
+{
+    static const char *const isas[] = {"avx512", "avx2", "plain"};
+    (void)err;
+    const co_settings *settings = &cli->conf.values;
+    print_build();
+    print_machine();
+    print_isa("auto");
+    for (size_t i = 0; i < sizeof(isas) / sizeof(isas[0]); i++) {
+        print_isa(isas[i]);
+    }
+    print_datasets(settings->dataset_dir);
+    printf("\nrun folders\n");
+    const char *results = settings->results_dir;
+    co_cli_print_row(stdout, results, "%s",
+                     access(results, W_OK) == 0   ? "writable"
+                     : access(results, F_OK) == 0 ? "not writable"
+                                                  : "will be made by the first run");
+    return CO_OK;
+}

@@ -1,0 +1,128 @@
+/* cohort models: the list of networks, or one of them layer by layer with its memory bill. */
+#include <string.h>
+
+#include "cli/cli.h"
+#include "graph/models/models.h"
+#include "train/job.h"
+
+static co_status print_list(co_error *err)
+{
+    int count = 0;
+    const co_model_info *models = co_models(&count);
+    printf("  %-12s %-12s %8s %12s   %s\n", "name", "input", "classes", "parameters", "layers");
+    for (int i = 0; i < count; i++) {
+        co_graph *graph = NULL;
+        CO_TRY(co_model_build(models[i].name, models[i].input, models[i].classes, &graph, err));
+        char input[48];
+        (void)snprintf(input, sizeof(input), "%dx%dx%d", models[i].input.channels,
+                       models[i].input.height, models[i].input.width);
+        printf("  %-12s %-12s %8d %12zu   %s\n", models[i].name, input, models[i].classes,
+               co_graph_param_count(graph), models[i].summary);
+        co_graph_destroy(graph);
+    }
+    printf("\ncohort models NAME shows one: layers, shapes, parameters, FLOPs, memory\n");
+    return CO_OK;
+}
+
+static size_t layer_params(const co_graph *graph, const co_layer *layer)
+{
+    size_t count = layer->weight >= 0 ? graph->params[layer->weight].count : 0;
+    return count + (layer->bias >= 0 ? graph->params[layer->bias].count : 0);
+}
+
+static void print_layers(const co_graph *graph)
+{
+    double macs = 0.0;
+    double trained = 0.0;
+    bool first = true; /* the first layer with weights needs no data gradient */
+    printf("  %-3s %-16s %-16s %-16s %12s %14s\n", "", "layer", "kind", "output", "parameters",
+           "FLOPs forward");
+    for (int i = 0; i < graph->layer_count; i++) {
+        const co_layer *layer = &graph->layers[i];
+        char shape[48];
+        double own = co_layer_macs(layer);
+        (void)snprintf(shape, sizeof(shape), "%dx%dx%d", layer->out.channels, layer->out.height,
+                       layer->out.width);
+        printf("  %-3d %-16s %-16s %-16s %12zu %14.0f\n", i, layer->name,
+               co_layer_kind_name(layer->kind), shape, layer_params(graph, layer), 2.0 * own);
+        macs += own;
+        if (own > 0.0) {
+            trained += first ? 2.0 * own : 3.0 * own;
+            first = false;
+        }
+    }
+    printf("\n");
+    co_cli_print_row(stdout, "parameters", "%zu", co_graph_param_count(graph));
+    co_cli_print_row(stdout, "FLOPs per image", "forward %.4g, training step %.4g", 2.0 * macs,
+                     2.0 * trained);
+    co_cli_print_row(stdout, "outputs", "logits of '%s', features of '%s'",
+                     graph->layers[graph->logits].name, graph->layers[graph->features].name);
+}
+
+/* The bill of a training process, item by item; the total is what it will hold resident. */
+static void print_bill(const co_job *job, size_t program_bytes)
+{
+    co_memory_item items[CO_MAX_MEMORY_ITEMS];
+    int count = job->backend->ops->memory(job->plans.plans, items);
+    size_t total = 0;
+    co_cli_print_size(stdout, "program and libraries", program_bytes);
+    total += program_bytes;
+    for (int i = 0; i < count; i++) {
+        co_cli_print_size(stdout, items[i].name, items[i].bytes);
+        total += items[i].bytes;
+    }
+    co_cli_print_size(stdout, "optimizer", co_optimizer_bytes(job->optimizer));
+    co_cli_print_size(stdout, "data set", co_dataset_memory_bytes(job->dataset));
+    co_cli_print_size(stdout, "loader", co_loader_memory_bytes(job->train_loader));
+    total += co_optimizer_bytes(job->optimizer) + co_dataset_memory_bytes(job->dataset) +
+             co_loader_memory_bytes(job->train_loader);
+    co_cli_print_size(stdout, "total", total);
+}
+
+static co_status print_memory(const co_settings *settings, co_error *err)
+{
+    size_t program_bytes = co_cli_resident_bytes();
+    co_job *job = NULL;
+    co_error why = {0};
+    if (co_job_open_training(settings, &job, &why) != CO_OK) {
+        printf("\nmemory: not computed (%s)\n", why.text);
+        return CO_OK;
+    }
+    (void)err;
+    printf("\nmemory of a training process (%s, batch %d, %d thread%s)\n",
+           co_dataset_describe(job->dataset)->name, settings->batch_size,
+           co_team_threads(job->team), co_team_threads(job->team) == 1 ? "" : "s");
+    print_bill(job, program_bytes);
+    co_job_close(job);
+    return CO_OK;
+}
+
+static co_status print_model(const co_settings *settings, const co_model_info *info, co_error *err)
+{
+    co_graph *graph = NULL;
+    CO_TRY(co_model_build(info->name, info->input, info->classes, &graph, err));
+    printf("%s: %s\n\n", info->name, info->summary);
+    print_layers(graph);
+    co_graph_destroy(graph);
+    return print_memory(settings, err);
+}
+
+co_status co_cli_models(co_cli *cli, co_error *err)
+{
+    const co_settings *settings = &cli->conf.values;
+    if (cli->conf.sources[CO_ROW_model].kind == CO_SOURCE_DEFAULT) {
+        return print_list(err);
+    }
+    int count = 0;
+    const co_model_info *models = co_models(&count);
+    for (int i = 0; i < count; i++) {
+        if (strcmp(models[i].name, settings->model) == 0) {
+            return print_model(settings, &models[i], err);
+        }
+    }
+    co_graph *graph = NULL;
+    co_shape input = {1, 28, 28};
+    CO_TRY(co_model_build(settings->model, input, 10, &graph, err)); /* says which are known */
+    co_graph_destroy(graph);
+    return CO_OK;
+}

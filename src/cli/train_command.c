@@ -1,0 +1,269 @@
+/* cohort train: opens the job, the run folder and the sinks, trains, and leaves a record. */
+#include <math.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "cli/cli.h"
+#include "co_build.h"
+#include "monitor/monitor.h"
+#include "monitor/rundir.h"
+#include "monitor/sinks.h"
+#include "train/weights.h"
+#include "train/worker.h"
+
+typedef struct train_command {
+    co_cli *cli;
+    const co_settings *settings;
+    co_monitor *monitor;
+    co_job *job;
+    co_rundir *rundir;
+    co_train_result result;
+    co_outcome outcome;
+} train_command;
+
+static co_status open_run_folder(train_command *t, co_error *err)
+{
+    const co_settings *settings = t->settings;
+    char path[4096];
+    const char *chosen = settings->run_dir;
+    if (chosen == NULL && settings->save_dir != NULL) {
+        int length = snprintf(path, sizeof(path), "%s/%s", settings->results_dir,
+                              settings->save_dir);
+        if (length < 0 || (size_t)length >= sizeof(path)) {
+            return co_fail(err, CO_USAGE, "--results-dir and --save-dir: the path is too long");
+        }
+        chosen = path;
+    }
+    const co_rundir_options options = {
+        .path = chosen,
+        .results_dir = settings->results_dir,
+        .dataset = co_dataset_describe(t->job->dataset)->name,
+        .model = t->job->graph->name,
+        .files = &co_files_system,
+        .clock = t->cli->clock,
+    };
+    return co_rundir_create(&options, &t->rundir, err);
+}
+
+/* The hash of the tune file ("" without one): it decides kernels, so it is part of the record. */
+static co_status tune_hash(const co_settings *settings, char out[CO_HASH_TEXT_SIZE], co_error *err)
+{
+    out[0] = '\0';
+    if (settings->tune_file == NULL) {
+        return CO_OK;
+    }
+    char *text = NULL;
+    size_t bytes = 0;
+    CO_TRY(co_file_read(settings->tune_file, (size_t)1 << 24, CO_USAGE, &text, &bytes, err));
+    co_hash_text(co_hash_bytes(text, bytes), out);
+    co_free(text);
+    return CO_OK;
+}
+
+static co_status write_environment(train_command *t, co_error *err)
+{
+    char cpu[128];
+    char tune[CO_HASH_TEXT_SIZE];
+    struct utsname host;
+    co_cli_cpu_name(cpu, sizeof(cpu));
+    CO_TRY(tune_hash(t->settings, tune, err));
+    if (uname(&host) != 0) {
+        memset(&host, 0, sizeof(host));
+    }
+    const co_entry entries[] = {
+        co_entry_text("cohort", CO_BUILD_VERSION),
+        co_entry_text("commit", CO_BUILD_COMMIT),
+        co_entry_text("compiler", CO_BUILD_COMPILER),
+        co_entry_text("build_type", CO_BUILD_TYPE),
+        co_entry_text("onednn", CO_BUILD_DNNL),
+        co_entry_text("backend", t->job->backend->ops->name),
+        co_entry_text("isa", t->job->backend->isa),
+        co_entry_integer("threads", co_team_threads(t->job->team)),
+        co_entry_text("thread_team", co_team_kind()),
+        co_entry_text("tune_file_hash", tune),
+        co_entry_text("cpu", cpu),
+        co_entry_integer("cpus", co_cpu_count()),
+        co_entry_text("system", host.sysname),
+        co_entry_text("release", host.release),
+        co_entry_text("host", host.nodename),
+    };
+    return co_rundir_write_env(t->rundir, entries, sizeof(entries) / sizeof(entries[0]), err);
+}
+
+static co_status write_config(train_command *t, co_error *err)
+{
+    char *yaml = NULL;
+    CO_TRY(co_conf_dump(&t->cli->conf, &yaml, err));
+    co_status status = co_rundir_write_config(t->rundir, yaml, err);
+    co_free(yaml);
+    return status;
+}
+
+static co_console console_of(const co_settings *settings)
+{
+    co_verbosity verbosity = settings->quiet     ? CO_QUIET
+                             : settings->verbose ? CO_VERBOSE
+                                                 : CO_NORMAL;
+    co_console console = co_console_detect(stdout, verbosity);
+    if (settings->progress == CO_CONF_PROGRESS_OFF) {
+        console.terminal = false;
+    }
+    if (settings->progress == CO_CONF_PROGRESS_ON) {
+        console.terminal = true;
+    }
+    console.log_interval = (uint64_t)settings->log_interval;
+    return console;
+}
+
+static co_status add_sinks(train_command *t, co_error *err)
+{
+    const co_console console = console_of(t->settings);
+    co_sink *sink = NULL;
+    CO_TRY(co_jsonl_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_METRICS), 0,
+                         (uint64_t)t->settings->log_interval, &sink, err));
+    CO_TRY(co_monitor_add(t->monitor, sink, err));
+    CO_TRY(co_textlog_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_LOG), t->cli->clock,
+                           &sink, err));
+    CO_TRY(co_monitor_add(t->monitor, sink, err));
+    CO_TRY(co_console_sink(&console, &sink, err));
+    CO_TRY(co_monitor_add(t->monitor, sink, err));
+    if (t->settings->quiet) {
+        return CO_OK;
+    }
+    CO_TRY(co_curve_sink(&console, &sink, err));
+    return co_monitor_add(t->monitor, sink, err);
+}
+
+static void announce_start(const train_command *t)
+{
+    const co_job *job = t->job;
+    co_event event = {.kind = CO_EVENT_RUN_START};
+    event.run_start = (co_event_run_start){
+        .steps_total = job->steps_total,
+        .steps_per_epoch = job->steps_per_epoch,
+        .epochs = (uint32_t)t->settings->epochs,
+        .batch_size = (uint32_t)t->settings->batch_size,
+        .parameters = (uint32_t)co_graph_param_count(job->graph),
+        .threads = (uint32_t)co_team_threads(job->team),
+    };
+    co_event_set_name(event.run_start.dataset, co_dataset_describe(job->dataset)->name);
+    co_event_set_name(event.run_start.model, job->graph->name);
+    co_announce(co_monitor_announcer(t->monitor), &event);
+}
+
+static double images_per_second(const co_train_result *result)
+{
+    return result->train_seconds > 0.0 ? (double)result->images / result->train_seconds
+                                       : (double)NAN;
+}
+
+static void announce_end(const train_command *t)
+{
+    const co_train_result *result = &t->result;
+    co_event event = {.kind = CO_EVENT_RUN_END};
+    event.run_end = (co_event_run_end){
+        .step = result->steps,
+        .outcome = t->outcome,
+        .epochs = result->epochs,
+        .test_accuracy = co_score_accuracy(&result->test),
+        .test_loss = co_score_loss(&result->test),
+        .images_per_second = images_per_second(result),
+    };
+    co_announce(co_monitor_announcer(t->monitor), &event);
+}
+
+static co_status write_summary(train_command *t, co_error *err)
+{
+    const co_train_result *result = &t->result;
+    const co_entry entries[] = {
+        co_entry_text("outcome", co_outcome_name(t->outcome)),
+        co_entry_text("dataset", co_dataset_describe(t->job->dataset)->name),
+        co_entry_text("model", t->job->graph->name),
+        co_entry_integer("parameters", (int64_t)co_graph_param_count(t->job->graph)),
+        co_entry_integer("steps", (int64_t)result->steps),
+        co_entry_integer("epochs", (int64_t)result->epochs),
+        co_entry_integer("images", (int64_t)result->images),
+        co_entry_integer("skipped_steps", (int64_t)result->skipped),
+        co_entry_number("train_loss", co_score_loss(&result->train)),
+        co_entry_number("train_accuracy", co_score_accuracy(&result->train)),
+        co_entry_number("val_loss", co_score_loss(&result->validation)),
+        co_entry_number("val_accuracy", co_score_accuracy(&result->validation)),
+        co_entry_number("test_loss", co_score_loss(&result->test)),
+        co_entry_number("test_accuracy", co_score_accuracy(&result->test)),
+        co_entry_number("test_accuracy5", co_score_accuracy5(&result->test)),
+        co_entry_number("train_seconds", result->train_seconds),
+        co_entry_number("img_per_s", images_per_second(result)),
+        co_entry_number("first_step_seconds", result->first_step_seconds),
+        co_entry_integer("peak_memory_bytes", (int64_t)co_cli_peak_resident_bytes()),
+        co_entry_integer("dropped_events", (int64_t)co_monitor_dropped(t->monitor)),
+    };
+    return co_rundir_write_summary(t->rundir, entries, sizeof(entries) / sizeof(entries[0]), err);
+}
+
+/* What a run leaves behind; for a run that failed, its status and what it saw, not its weights. */
+static co_status save_results(train_command *t, co_error *err)
+{
+    announce_end(t);
+    co_monitor_stop(t->monitor);
+    if (t->outcome != CO_OUTCOME_FAILED && t->settings->save_model) {
+        CO_TRY(co_weights_save(&co_files_system, co_rundir_file(t->rundir, CO_RUN_MODEL),
+                               t->job->model, err));
+    }
+    CO_TRY(write_summary(t, err));
+    return co_rundir_set_status(t->rundir, t->outcome, err);
+}
+
+static co_status train_and_save(train_command *t, co_error *err)
+{
+    announce_start(t);
+    co_status status = co_train(t->job, co_monitor_announcer(t->monitor), t->cli->stop, &t->result,
+                                err);
+    t->outcome = status == CO_OK        ? CO_OUTCOME_FINISHED
+                 : status == CO_STOPPED ? CO_OUTCOME_PREEMPTED
+                                        : CO_OUTCOME_FAILED;
+    if (t->outcome == CO_OUTCOME_FAILED) {
+        co_announce_note(co_monitor_announcer(t->monitor), CO_LEVEL_ERROR, "%s", err->text);
+    }
+    co_error save_error = {0};
+    co_status saved = save_results(t, &save_error);
+    if (saved != CO_OK && t->outcome != CO_OUTCOME_FAILED) {
+        *err = save_error;
+        return saved;
+    }
+    return status;
+}
+
+static void print_result(const train_command *t)
+{
+    if (t->result.test.rows > 0 && t->outcome == CO_OUTCOME_FINISHED) {
+        printf("test accuracy %.2f %%\n", 100.0 * co_score_accuracy(&t->result.test));
+    }
+    printf("run folder    %s\n", co_rundir_path(t->rundir));
+}
+
+static co_status run(train_command *t, co_error *err)
+{
+    const co_monitor_options options = {.clock = t->cli->clock};
+    CO_TRY(co_monitor_create(&options, &t->monitor, err));
+    CO_TRY(co_job_open_training(t->settings, &t->job, err));
+    CO_TRY(open_run_folder(t, err));
+    CO_TRY(write_config(t, err));
+    CO_TRY(write_environment(t, err));
+    CO_TRY(add_sinks(t, err));
+    CO_TRY(co_monitor_start(t->monitor, err));
+    co_status status = train_and_save(t, err);
+    print_result(t);
+    return status;
+}
+
+co_status co_cli_train(co_cli *cli, co_error *err)
+{
+    train_command t = {.cli = cli, .settings = &cli->conf.values};
+    co_status status = run(&t, err);
+    co_monitor_destroy(t.monitor);
+    co_rundir_destroy(t.rundir);
+    co_job_close(t.job);
+    return status;
+}

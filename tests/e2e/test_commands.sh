@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# The commands that only look: models, data, doctor, help; and the reference page is up to date.
+. tests/e2e/lib.sh
+
+expect 0 "61706" "$COHORT" models
+expect 0 "1199882" "$COHORT" models
+expect 0 "total" "$COHORT" models lenet5
+expect 0 "conv2" "$COHORT" models mnistnet
+expect 2 "lenet5" "$COHORT" models lenet6
+expect 0 "no faults" "$COHORT" data check glyphs
+expect 0 "60000" "$COHORT" data info glyphs
+expect 0 "kernels auto" "$COHORT" doctor
+expect 0 "--batch-size" "$COHORT" train --help
+expect 0 "default" "$COHORT" train --print-config
+expect 0 "cohort" "$COHORT" --version
+"$COHORT" reference >"$TMP/reference.md"
+cmp "$TMP/reference.md" docs/reference.md || fail "docs/reference.md: make it anew with 'cohort reference'"
+
+if [ -d "$DATA/mnist" ]; then
+    expect 0 "no faults" "$COHORT" data check mnist --dataset-dir "$DATA"
+    expect 0 "6742" "$COHORT" data info mnist --dataset-dir "$DATA"
+else
+    echo "skipped: no data"
+fi
+finish

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# SIGINT and SIGTERM: the step is finished, everything is saved, exit 75.
+. tests/e2e/lib.sh
+
+for signal in INT TERM; do
+    dir="$TMP/$signal"
+    "$COHORT" train --epochs 1000 --run-dir "$dir" --quiet --loader-threads 2 >"$TMP/out" 2>&1 &
+    pid=$!
+    for _ in $(seq 600); do # until it trains
+        [ -s "$dir/metrics.jsonl" ] && grep -q '"event":"step"' "$dir/metrics.jsonl" && break
+        sleep 0.1
+    done
+    kill -$signal $pid
+    wait $pid
+    code=$?
+    [ $code -eq 75 ] || fail "exit $code after SIG$signal: $(cat "$TMP/out")"
+    grep -q preempted "$dir/status" || fail "status after SIG$signal: $(cat "$dir/status")"
+    grep -q '"outcome": "preempted"' "$dir/summary.json" || fail "no summary after SIG$signal"
+    expect 0 "test accuracy" "$COHORT" eval "$dir"
+    [ ! -e "$dir/lock" ] || fail "the lock is still there"
+done
+finish

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# A short run leaves a complete folder; the same command gives the same bits, for any number of
+# loader threads; eval finds what train found.
+. tests/e2e/lib.sh
+
+train() { # train FOLDER flags...
+    local dir=$1
+    shift
+    "$COHORT" train --run-dir "$TMP/$dir" --train-split 0.02 --epochs 2 --batch-size 48 --seed 3 \
+        --quiet "$@" >"$TMP/out" 2>&1 || {
+        fail "train $dir $*"
+        cat "$TMP/out" >&2
+    }
+}
+
+# Without what depends on the machine's speed.
+timeless() {
+    sed -E 's/"(seconds|duration|img_per_s|wall)": ?("[^"]*"|[-0-9.e+]+),? ?//g' "$1"
+}
+
+for model in lenet5 mnistnet; do
+    train "$model-a" --model $model --loader-threads 1
+    for file in config.yaml env.json log.txt metrics.jsonl summary.json model.safetensors status; do
+        [ -s "$TMP/$model-a/$file" ] || fail "$model: no $file"
+    done
+    grep -q finished "$TMP/$model-a/status" || fail "$model: status is not 'finished'"
+    accuracy=$(number test_accuracy "$TMP/$model-a/summary.json")
+    at_least "${accuracy:-0}" 0.2 || fail "$model: test accuracy $accuracy after 50 steps"
+
+    for variant in 0 1 4; do
+        train "$model-$variant" --model $model --loader-threads $variant
+        cmp "$TMP/$model-a/model.safetensors" "$TMP/$model-$variant/model.safetensors" ||
+            fail "$model: other weights with $variant loader threads"
+        cmp <(timeless "$TMP/$model-a/metrics.jsonl") <(timeless "$TMP/$model-$variant/metrics.jsonl") ||
+            fail "$model: other metrics with $variant loader threads"
+    done
+
+    "$COHORT" eval "$TMP/$model-a" >"$TMP/out" 2>&1 || fail "eval $model: $(cat "$TMP/out")"
+    wanted=$(awk -v a="$accuracy" 'BEGIN { printf "%.2f", 100 * a }')
+    grep -q "test accuracy  *$wanted %" "$TMP/out" || fail "eval says otherwise: $(cat "$TMP/out")"
+done
+
+# The record reproduces the run.
+"$COHORT" train --config "$TMP/lenet5-a/config.yaml" --run-dir "$TMP/again" --quiet >"$TMP/out" 2>&1 ||
+    fail "train from config.yaml: $(cat "$TMP/out")"
+cmp "$TMP/lenet5-a/model.safetensors" "$TMP/again/model.safetensors" ||
+    fail "config.yaml does not reproduce the run"
+
+# Another seed is another run; one compute thread or two is not.
+train seed --seed 4
+cmp -s "$TMP/lenet5-a/model.safetensors" "$TMP/seed/model.safetensors" && fail "the seed does not count"
+train t1 --threads 1
+train t2 --threads 2
+cmp "$TMP/t1/model.safetensors" "$TMP/t2/model.safetensors" || fail "threads change the bits"
+finish
