@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 
-static const char *const use_names[USE_COUNT] = {
+static const char *const use_names[CO_REF_COUNT] = {
     "activations",         "gradients of activations",    "indices, masks and sums",
     "tables of the plans", "outputs and their gradients",
 };
@@ -15,7 +15,7 @@ static const char *const use_names[USE_COUNT] = {
 typedef struct arena {
     unsigned char *slab;
     size_t used;
-    size_t bytes[USE_COUNT];
+    size_t bytes[CO_REF_COUNT];
     bool overflow;
 } arena;
 
@@ -102,10 +102,10 @@ static void take_layer(arena *a, const co_plan *plan, const co_shape *shapes,
     bool train = plan->spec.mode == CO_TRAIN;
     bool pools_maximum = layer->kind == CO_LAYER_MAX_POOL ||
                          layer->kind == CO_LAYER_GLOBAL_MAX_POOL;
-    *value = take(a, USE_VALUES, out_count, sizeof(double));
+    *value = take(a, CO_REF_VALUES, out_count, sizeof(double));
     *grad = NULL;
     if (train && backward->wanted[index]) {
-        *grad = take(a, USE_GRADIENTS, out_count, sizeof(double));
+        *grad = take(a, CO_REF_GRADIENTS, out_count, sizeof(double));
     }
     *op = (co_ref_op){
         .layer = layer,
@@ -113,9 +113,9 @@ static void take_layer(arena *a, const co_plan *plan, const co_shape *shapes,
         .in = in,
         .out = shapes[index],
         .train = train,
-        .saved = take(a, USE_SAVED, saved_count(layer, in), sizeof(double)),
-        .best = take(a, USE_SAVED, pools_maximum ? out_count : 0, sizeof(int32_t)),
-        .mask = take(a, USE_SAVED, train ? rows * mask_count(layer, in) : 0, sizeof(float)),
+        .saved = take(a, CO_REF_SAVED, saved_count(layer, in), sizeof(double)),
+        .best = take(a, CO_REF_SAVED, pools_maximum ? out_count : 0, sizeof(int32_t)),
+        .mask = take(a, CO_REF_SAVED, train ? rows * mask_count(layer, in) : 0, sizeof(float)),
     };
 }
 
@@ -151,9 +151,9 @@ static void take_plan(arena *a, co_plan *plan, const co_shape *shapes, const co_
 {
     const co_graph *graph = plan->model->graph;
     size_t layers = (size_t)graph->layer_count;
-    plan->ops = take(a, USE_TABLES, layers, sizeof(co_ref_op));
-    plan->values = take(a, USE_TABLES, layers, sizeof(double *));
-    plan->grads = take(a, USE_TABLES, layers, sizeof(double *));
+    plan->ops = take(a, CO_REF_TABLES, layers, sizeof(co_ref_op));
+    plan->values = take(a, CO_REF_TABLES, layers, sizeof(double *));
+    plan->grads = take(a, CO_REF_TABLES, layers, sizeof(double *));
     for (int i = 0; i < graph->layer_count; i++) {
         co_ref_op op;
         double *value = NULL;
@@ -168,10 +168,10 @@ static void take_plan(arena *a, co_plan *plan, const co_shape *shapes, const co_
     const int layer_of[CO_OUTPUT_COUNT] = {graph->logits, graph->features};
     for (int k = 0; k < CO_OUTPUT_COUNT; k++) {
         size_t count = (size_t)plan->spec.batch * co_shape_count(shapes[layer_of[k]]);
-        plan->outputs[k] = take(a, USE_OUTPUTS, count, sizeof(float));
+        plan->outputs[k] = take(a, CO_REF_OUTPUTS, count, sizeof(float));
         plan->output_grads[k] = NULL;
         if (plan->spec.mode == CO_TRAIN) {
-            plan->output_grads[k] = take(a, USE_OUTPUTS, count, sizeof(float));
+            plan->output_grads[k] = take(a, CO_REF_OUTPUTS, count, sizeof(float));
         }
     }
     for (int i = 0; a->slab != NULL && i < graph->layer_count; i++) {
@@ -309,7 +309,7 @@ int co_ref_memory(const co_plans *plans, co_memory_item *items)
     if (graph->stat_floats > 0) {
         count = add_item(items, count, "statistics", graph->stat_floats * sizeof(float));
     }
-    for (int use = 0; use < USE_COUNT; use++) {
+    for (int use = 0; use < CO_REF_COUNT; use++) {
         count = add_item(items, count, use_names[use], plans->bytes[use]);
     }
     return count;

@@ -9,12 +9,12 @@
 
 /* What the slab is spent on, for the memory bill. */
 typedef enum co_ref_use {
-    USE_VALUES,
-    USE_GRADIENTS,
-    USE_SAVED,
-    USE_TABLES,
-    USE_OUTPUTS,
-    USE_COUNT,
+    CO_REF_VALUES,
+    CO_REF_GRADIENTS,
+    CO_REF_SAVED,
+    CO_REF_TABLES,
+    CO_REF_OUTPUTS,
+    CO_REF_COUNT,
 } co_ref_use;
 
 struct co_plan {
@@ -40,7 +40,7 @@ struct co_plans {
     int count;
     co_plan *plans; /* (count) */
     unsigned char *slab;
-    size_t bytes[USE_COUNT];
+    size_t bytes[CO_REF_COUNT];
 };
 
 /* The kernels of a kind of layer; NULL for the input. */
