@@ -29,4 +29,5 @@ if ! awk -f "$here/layering.awk" "$samples/src/graph/a.c"; then
     exit 1
 fi
 
-find src -type f \( -name '*.[ch]' -o -name '*.inc' \) -print0 | xargs -0 awk -f "$here/layering.awk"
+find src -type f \( -name '*.[ch]' -o -name '*.inc' \) -print0 |
+    xargs -0 awk -f "$here/layering.awk"
