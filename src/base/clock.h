@@ -27,7 +27,7 @@ static inline uint64_t co_clock_ns(const co_clock *clock)
 /* Monotonic seconds; doubles keep the nanoseconds apart for the first hundred days. */
 static inline double co_clock_seconds(const co_clock *clock)
 {
-    return (double)co_clock_ns(clock) * 1e-9;
+    return (double)co_clock_ns(clock) / 1e9;
 }
 
 static inline int64_t co_clock_wall_ns(const co_clock *clock)

@@ -3,7 +3,7 @@
 #include <stdio.h>
 double co_announce_seconds(const co_announcer *announcer)
 {
-    return (double)(co_clock_ns(announcer->clock) - announcer->start_ns) * 1e-9;
+    return (double)(co_clock_ns(announcer->clock) - announcer->start_ns) / 1e9;
 }
 
 void co_announce(const co_announcer *announcer, co_event *event)
