@@ -13,7 +13,7 @@ co_text co_text_over(char *data, size_t size)
     return (co_text){.data = data, .size = size, .length = 0};
 }
 
-void co_text_add_bytes(co_text *text, const char *bytes, size_t count)
+void co_text_put_bytes(co_text *text, const char *bytes, size_t count)
 {
     if (text->length < text->size) {
         size_t room = text->size - 1 - text->length;
@@ -24,9 +24,9 @@ void co_text_add_bytes(co_text *text, const char *bytes, size_t count)
     text->length += count;
 }
 
-void co_text_add(co_text *text, const char *string)
+void co_text_put(co_text *text, const char *string)
 {
-    co_text_add_bytes(text, string, strlen(string));
+    co_text_put_bytes(text, string, strlen(string));
 }
 
 void co_text_printf(co_text *text, const char *format, ...)
@@ -47,25 +47,25 @@ static void add_json_character(co_text *text, const char *bytes, size_t length)
     unsigned char first = (unsigned char)bytes[0];
     switch (first) {
     case '"':
-        co_text_add(text, "\\\"");
+        co_text_put(text, "\\\"");
         break;
     case '\\':
-        co_text_add(text, "\\\\");
+        co_text_put(text, "\\\\");
         break;
     case '\n':
-        co_text_add(text, "\\n");
+        co_text_put(text, "\\n");
         break;
     case '\r':
-        co_text_add(text, "\\r");
+        co_text_put(text, "\\r");
         break;
     case '\t':
-        co_text_add(text, "\\t");
+        co_text_put(text, "\\t");
         break;
     default:
         if (first < 0x20 || first == 0x7f) {
             co_text_printf(text, "\\u%04x", first);
         } else {
-            co_text_add_bytes(text, bytes, length);
+            co_text_put_bytes(text, bytes, length);
         }
     }
 }
@@ -73,11 +73,11 @@ static void add_json_character(co_text *text, const char *bytes, size_t length)
 void co_text_json_string(co_text *text, const char *string)
 {
     size_t left = strlen(string);
-    co_text_add(text, "\"");
+    co_text_put(text, "\"");
     while (left > 0) {
         size_t length = co_utf8_next(string, left);
         if (length == 0) {
-            co_text_add(text, "\\ufffd");
+            co_text_put(text, "\\ufffd");
             length = 1;
         } else {
             add_json_character(text, string, length);
@@ -85,13 +85,13 @@ void co_text_json_string(co_text *text, const char *string)
         string += length;
         left -= length;
     }
-    co_text_add(text, "\"");
+    co_text_put(text, "\"");
 }
 
 void co_text_json_f64(co_text *text, double value)
 {
     if (!isfinite(value)) {
-        co_text_add(text, "null");
+        co_text_put(text, "null");
         return;
     }
     char digits[40];
@@ -101,13 +101,13 @@ void co_text_json_f64(co_text *text, double value)
             break;
         }
     }
-    co_text_add(text, digits);
+    co_text_put(text, digits);
 }
 
 void co_text_json_f32(co_text *text, float value)
 {
     if (!isfinite(value)) {
-        co_text_add(text, "null");
+        co_text_put(text, "null");
         return;
     }
     char digits[40];
@@ -117,7 +117,7 @@ void co_text_json_f32(co_text *text, float value)
             break;
         }
     }
-    co_text_add(text, digits);
+    co_text_put(text, digits);
 }
 
 void co_text_size(co_text *text, uint64_t bytes)
@@ -139,7 +139,7 @@ void co_text_size(co_text *text, uint64_t bytes)
 void co_text_duration(co_text *text, double seconds)
 {
     if (!isfinite(seconds) || seconds < 0.0 || seconds > 1e12) {
-        co_text_add(text, "-:--");
+        co_text_put(text, "-:--");
         return;
     }
     unsigned long long total = (unsigned long long)(seconds + 0.5);
@@ -159,7 +159,7 @@ void co_text_count(co_text *text, double value)
 {
     static const char *const units[] = {"", "k", "M", "G", "T"};
     if (!isfinite(value)) {
-        co_text_add(text, "-");
+        co_text_put(text, "-");
         return;
     }
     size_t unit = 0;

@@ -27,8 +27,8 @@ static inline bool co_text_complete(const co_text *text)
     return text->length < text->size;
 }
 
-void co_text_add(co_text *text, const char *string);
-void co_text_add_bytes(co_text *text, const char *bytes, size_t count);
+void co_text_put(co_text *text, const char *string);
+void co_text_put_bytes(co_text *text, const char *bytes, size_t count);
 void co_text_printf(co_text *text, const char *format, ...) CO_PRINTF(2, 3);
 
 /* The string in double quotes, escaped; a byte that is not UTF-8 becomes U+FFFD. */

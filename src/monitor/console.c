@@ -62,7 +62,7 @@ static co_status write_text(console_sink *sink, const char *text, size_t length,
 static void erase_bar(console_sink *sink, co_text *text)
 {
     if (sink->bar_visible) {
-        co_text_add(text, "\r\033[K");
+        co_text_put(text, "\r\033[K");
         sink->bar_visible = false;
     }
 }
@@ -86,18 +86,18 @@ static void add_bar(const console_sink *sink, double fraction, unsigned columns,
     unsigned halves = (unsigned)(fraction * 2.0 * (double)columns + 0.5);
     unsigned full = halves / 2;
     bool half = halves % 2 == 1 && full < columns;
-    co_text_add(text, console->color ? "\033[36m" : "");
+    co_text_put(text, console->color ? "\033[36m" : "");
     for (unsigned i = 0; i < full; i++) {
-        co_text_add(text, console->utf8 ? "━" : "=");
+        co_text_put(text, console->utf8 ? "━" : "=");
     }
     if (half) {
-        co_text_add(text, console->utf8 ? "╸" : ">");
+        co_text_put(text, console->utf8 ? "╸" : ">");
     }
-    co_text_add(text, console->color ? "\033[90m" : "");
+    co_text_put(text, console->color ? "\033[90m" : "");
     for (unsigned i = full + half; i < columns; i++) {
-        co_text_add(text, console->utf8 ? (console->color ? "━" : "─") : " ");
+        co_text_put(text, console->utf8 ? (console->color ? "━" : "─") : " ");
     }
-    co_text_add(text, console->color ? "\033[0m" : "");
+    co_text_put(text, console->color ? "\033[0m" : "");
 }
 
 /* What stands right of the bar. */
@@ -107,11 +107,11 @@ static void add_figures(const console_sink *sink, const co_event *event, double 
     const co_event_step *step = &event->step;
     co_text_printf(text, " %3.0f %%  loss %.4f", 100.0 * fraction, step->running_loss);
     if (isfinite(step->images_per_second)) {
-        co_text_add(text, "  ");
+        co_text_put(text, "  ");
         co_text_count(text, step->images_per_second);
-        co_text_add(text, " img/s");
+        co_text_put(text, " img/s");
     }
-    co_text_add(text, "  ETA ");
+    co_text_put(text, "  ETA ");
     co_text_duration(text, seconds_left(sink, event));
 }
 
@@ -133,16 +133,16 @@ static void add_progress(console_sink *sink, const co_event *event, co_text *tex
     width = width == 0 ? sink->console.width : width;
     width = width == 0 ? WIDTH_DEFAULT : width > WIDTH_MAX ? WIDTH_MAX : width;
     size_t used = strlen(left) + strlen(right) + 1; /* the last column makes terminals wrap */
-    co_text_add(text, "\r");
+    co_text_put(text, "\r");
     if (used + BAR_MIN <= width) {
-        co_text_add(text, left);
+        co_text_put(text, left);
         add_bar(sink, fraction, (unsigned)(width - used), text);
-        co_text_add(text, right);
+        co_text_put(text, right);
     } else {
-        co_text_add_bytes(text, right + 1,
+        co_text_put_bytes(text, right + 1,
                           strlen(right + 1) < width ? strlen(right + 1) : width - 1);
     }
-    co_text_add(text, "\033[K");
+    co_text_put(text, "\033[K");
     sink->bar_visible = true;
     sink->drawn_at = event->seconds;
 }
@@ -174,12 +174,12 @@ static void add_line(console_sink *sink, const co_event *event, co_text *text)
     erase_bar(sink, text);
     bool color = sink->console.color;
     if (event->kind == CO_EVENT_NOTE && event->note.level == CO_LEVEL_WARNING) {
-        co_text_add(text, color ? "\033[33mwarning:\033[0m " : "warning: ");
+        co_text_put(text, color ? "\033[33mwarning:\033[0m " : "warning: ");
     } else if (event->kind == CO_EVENT_NOTE && event->note.level == CO_LEVEL_ERROR) {
-        co_text_add(text, color ? "\033[31merror:\033[0m " : "error: ");
+        co_text_put(text, color ? "\033[31merror:\033[0m " : "error: ");
     }
-    co_text_add(text, described);
-    co_text_add(text, "\n");
+    co_text_put(text, described);
+    co_text_put(text, "\n");
 }
 
 static co_status console_event(co_sink *base, const co_event *event, co_error *err)

@@ -206,7 +206,7 @@ static bool accuracy_panel(const curve_sink *sink, unsigned columns, panel *p)
 static void pad(co_text *text, size_t used, size_t columns)
 {
     for (size_t i = used; i < columns; i++) {
-        co_text_add(text, " ");
+        co_text_put(text, " ");
     }
 }
 
@@ -214,7 +214,7 @@ static void add_title(const panel *p, co_text *text)
 {
     size_t columns = p->plot.columns + 1;
     pad(text, 0, LABEL_COLUMNS);
-    co_text_add(text, p->title);
+    co_text_put(text, p->title);
     pad(text, co_utf8_columns(p->title), columns);
 }
 
@@ -231,18 +231,18 @@ static void add_plot_row(const panel *p, unsigned row, co_text *text)
         (void)snprintf(label, sizeof(label), "%.*f%s", decimals, value, p->unit);
     }
     pad(text, strlen(label) + 1, LABEL_COLUMNS);
-    co_text_add(text, label);
-    co_text_add(text, " ");
-    co_text_add(text, !p->plot.utf8 ? "|" : labelled ? "┤" : "│");
+    co_text_put(text, label);
+    co_text_put(text, " ");
+    co_text_put(text, !p->plot.utf8 ? "|" : labelled ? "┤" : "│");
     co_plot_row(&p->plot, row, text);
 }
 
 static void add_axis(const panel *p, co_text *text)
 {
     pad(text, 0, LABEL_COLUMNS);
-    co_text_add(text, p->plot.utf8 ? "└" : "+");
+    co_text_put(text, p->plot.utf8 ? "└" : "+");
     for (unsigned i = 0; i < p->plot.columns; i++) {
-        co_text_add(text, p->plot.utf8 ? "─" : "-");
+        co_text_put(text, p->plot.utf8 ? "─" : "-");
     }
 }
 
@@ -253,9 +253,9 @@ static void add_steps(const curve_sink *sink, const panel *p, co_text *text)
     (void)snprintf(first, sizeof(first), "step %llu", (unsigned long long)sink->first_step);
     (void)snprintf(last, sizeof(last), "%llu", (unsigned long long)sink->last_step);
     pad(text, 0, LABEL_COLUMNS + 1);
-    co_text_add(text, first);
+    co_text_put(text, first);
     pad(text, strlen(first) + strlen(last), p->plot.columns);
-    co_text_add(text, last);
+    co_text_put(text, last);
 }
 
 /* The panels' lines side by side. */
@@ -274,7 +274,7 @@ static void add_panels(const curve_sink *sink, const panel *panels, unsigned cou
                 add_steps(sink, &panels[i], text);
             }
         }
-        co_text_add(text, "\n");
+        co_text_put(text, "\n");
     }
 }
 
@@ -288,8 +288,8 @@ static void draw(const curve_sink *sink, co_text *text)
     unsigned count = 0;
     count += loss_panel(sink, columns, &panels[count]);
     count += accuracy_panel(sink, columns, &panels[count]);
-    co_text_add(text, sink->console.terminal ? "\r\033[K" : ""); /* a bar may be on this line */
-    co_text_add(text, count > 0 ? "\n" : "");
+    co_text_put(text, sink->console.terminal ? "\r\033[K" : ""); /* a bar may be on this line */
+    co_text_put(text, count > 0 ? "\n" : "");
     if (side_by_side) {
         add_panels(sink, panels, count, text);
     } else {
@@ -297,7 +297,7 @@ static void draw(const curve_sink *sink, co_text *text)
             add_panels(sink, &panels[i], 1, text);
         }
     }
-    co_text_add(text, count > 0 ? "\n" : "");
+    co_text_put(text, count > 0 ? "\n" : "");
 }
 
 /* --- events ---------------------------------------------------------------------------- */

@@ -21,9 +21,9 @@ static void add_accuracy(const char *label, double accuracy, co_text *text)
 static void add_rate(double images_per_second, co_text *text)
 {
     if (isfinite(images_per_second) && images_per_second > 0.0) {
-        co_text_add(text, ", ");
+        co_text_put(text, ", ");
         co_text_count(text, images_per_second);
-        co_text_add(text, " img/s");
+        co_text_put(text, " img/s");
     }
 }
 
@@ -80,7 +80,7 @@ static void describe_epoch_end(const co_description *description, const co_event
     co_text_printf(text, ": train loss %.4f", epoch->loss);
     add_accuracy(", accuracy ", epoch->accuracy, text);
     add_rate(epoch->images_per_second, text);
-    co_text_add(text, ", ");
+    co_text_put(text, ", ");
     co_text_duration(text, epoch->duration);
 }
 
@@ -113,7 +113,7 @@ static bool describe_note(co_description *description, const co_event_note *note
             *c = ' ';
         }
     }
-    co_text_add(text, description->note);
+    co_text_put(text, description->note);
     return true;
 }
 

@@ -167,7 +167,7 @@ static co_status jsonl_event(co_sink *base, const co_event *event, co_error *err
         return CO_OK;
     }
     add_time(&l, "seconds", event->seconds);
-    co_text_add(&l.text, l.finite ? "}\n" : ",\"finite\":false}\n");
+    co_text_put(&l.text, l.finite ? "}\n" : ",\"finite\":false}\n");
     if (!co_text_complete(&l.text)) {
         return co_fail(err, CO_INTERNAL, "metrics: a line of %zu characters", l.text.length);
     }

@@ -88,19 +88,19 @@ void co_plot_row(const co_plot *plot, unsigned row, co_text *text)
     for (unsigned column = 0; column < plot->columns; column++) {
         unsigned char dots = plot->dots[row][column];
         if (plot->marks[row][column]) {
-            co_text_add(text, plot->color ? "\033[33m" : "");
-            co_text_add(text, plot->utf8 ? "●" : "o");
-            co_text_add(text, plot->color ? "\033[0m" : "");
+            co_text_put(text, plot->color ? "\033[33m" : "");
+            co_text_put(text, plot->utf8 ? "●" : "o");
+            co_text_put(text, plot->color ? "\033[0m" : "");
         } else if (dots == 0) {
-            co_text_add(text, " ");
+            co_text_put(text, " ");
         } else if (plot->utf8) {
             char character[4];
             size_t length = co_utf8_encode(0x2800u + dots, character);
-            co_text_add(text, plot->color ? "\033[36m" : "");
-            co_text_add_bytes(text, character, length);
-            co_text_add(text, plot->color ? "\033[0m" : "");
+            co_text_put(text, plot->color ? "\033[36m" : "");
+            co_text_put_bytes(text, character, length);
+            co_text_put(text, plot->color ? "\033[0m" : "");
         } else {
-            co_text_add_bytes(text, &ascii[dots & 3], 1);
+            co_text_put_bytes(text, &ascii[dots & 3], 1);
         }
     }
 }

@@ -211,7 +211,7 @@ co_status co_rundir_set_status(co_rundir *rundir, co_outcome outcome, co_error *
 static void add_field(co_text *text, const co_entry *field)
 {
     co_text_json_string(text, field->key);
-    co_text_add(text, ": ");
+    co_text_put(text, ": ");
     switch (field->type) {
     case CO_ENTRY_TEXT:
         co_text_json_string(text, field->text);
@@ -223,23 +223,23 @@ static void add_field(co_text *text, const co_entry *field)
         co_text_json_f64(text, field->number);
         break;
     case CO_ENTRY_BOOL:
-        co_text_add(text, field->integer != 0 ? "true" : "false");
+        co_text_put(text, field->integer != 0 ? "true" : "false");
         break;
     case CO_ENTRY_NULL:
-        co_text_add(text, "null");
+        co_text_put(text, "null");
         break;
     }
 }
 
 static void add_object(co_text *text, const co_entry *fields, size_t count)
 {
-    co_text_add(text, "{\n");
+    co_text_put(text, "{\n");
     for (size_t i = 0; i < count; i++) {
-        co_text_add(text, "  ");
+        co_text_put(text, "  ");
         add_field(text, &fields[i]);
-        co_text_add(text, i + 1 < count ? ",\n" : "\n");
+        co_text_put(text, i + 1 < count ? ",\n" : "\n");
     }
-    co_text_add(text, "}\n");
+    co_text_put(text, "}\n");
 }
 
 static co_status save_object(const co_rundir *rundir, co_run_file file, const co_entry *fields,

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "monitor/sink.h"
 
@@ -20,9 +21,10 @@ CO_MUST_CHECK co_status co_jsonl_sink(const co_files *files, const char *path, u
                                       uint64_t log_interval, co_sink **out, co_error *err);
 
 /* textlog.c: log.txt, "2024-01-31 12:34:56,789 - INFO - message", appended to if it exists.
- * Steps are left out; times count from the run start's wall time. */
-CO_MUST_CHECK co_status co_textlog_sink(const co_files *files, const char *path, co_sink **out,
-                                        co_error *err);
+ * Steps are left out; times count from the run start's wall time (before it, from the
+ * clock's when the sink was created). */
+CO_MUST_CHECK co_status co_textlog_sink(const co_files *files, const char *path,
+                                        const co_clock *clock, co_sink **out, co_error *err);
 
 typedef enum co_verbosity {
     CO_QUIET,   /* warnings and errors only */

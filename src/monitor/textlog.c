@@ -40,7 +40,7 @@ static co_status textlog_event(co_sink *base, const co_event *event, co_error *e
     if (!co_describe(&sink->description, event, &text)) {
         return CO_OK;
     }
-    co_text_add(&text, "\n");
+    co_text_put(&text, "\n");
     if (!co_text_complete(&text)) {
         text.length = sizeof(buffer) - 1;
         buffer[text.length - 1] = '\n';
@@ -67,13 +67,14 @@ static const co_sink_ops textlog_ops = {
     .close = textlog_close,
 };
 
-co_status co_textlog_sink(const co_files *files, const char *path, co_sink **out, co_error *err)
+co_status co_textlog_sink(const co_files *files, const char *path, const co_clock *clock,
+                          co_sink **out, co_error *err)
 {
     void *block = NULL;
     CO_TRY(co_alloc(1, sizeof(textlog_sink), "log sink", &block, err));
     textlog_sink *sink = block;
     sink->base.ops = &textlog_ops;
-    sink->start_wall_ns = co_clock_wall_ns(&co_clock_system); /* until a run starts */
+    sink->start_wall_ns = co_clock_wall_ns(clock); /* until a run starts */
     co_status status = co_line_file_open(files, path, CO_LINE_FILE_KEEP_ALL, &sink->file, err);
     if (status != CO_OK) {
         co_free(sink);

@@ -217,11 +217,11 @@ co_status co_safetensors_read(co_safetensors *file, const co_tensor_entry *entry
 
 static void add_shape(co_text *text, unsigned rank, const uint64_t *shape)
 {
-    co_text_add(text, "[");
+    co_text_put(text, "[");
     for (unsigned i = 0; i < rank; i++) {
         co_text_printf(text, "%s%llu", i > 0 ? "," : "", (unsigned long long)shape[i]);
     }
-    co_text_add(text, "]");
+    co_text_put(text, "]");
 }
 
 co_status co_safetensors_read_f32(co_safetensors *file, const char *name, unsigned rank,
@@ -275,20 +275,20 @@ static co_status build_header(co_text *text, const char *path, const co_tensor_s
 {
     uint64_t begin = 0;
     const char *comma = "";
-    co_text_add(text, "{");
+    co_text_put(text, "{");
     for (size_t i = 0; i < metadata_count; i++) {
-        co_text_add(text, i == 0 ? "\"__metadata__\":{" : ",");
+        co_text_put(text, i == 0 ? "\"__metadata__\":{" : ",");
         co_text_json_string(text, metadata[i].key);
-        co_text_add(text, ":");
+        co_text_put(text, ":");
         co_text_json_string(text, metadata[i].value);
-        co_text_add(text, i + 1 == metadata_count ? "}" : "");
+        co_text_put(text, i + 1 == metadata_count ? "}" : "");
         comma = ",";
     }
     for (size_t i = 0; i < count; i++) {
         const co_tensor_source *tensor = &tensors[i];
         uint64_t end = 0;
         CO_TRY(check_source(path, tensor, begin, &end, err));
-        co_text_add(text, comma);
+        co_text_put(text, comma);
         co_text_json_string(text, tensor->name);
         co_text_printf(text, ":{\"dtype\":\"%s\",\"shape\":", co_dtype_name(tensor->dtype));
         add_shape(text, tensor->rank, tensor->shape);
@@ -297,9 +297,9 @@ static co_status build_header(co_text *text, const char *path, const co_tensor_s
         begin = end;
         comma = ",";
     }
-    co_text_add(text, "}");
+    co_text_put(text, "}");
     while ((LENGTH_BYTES + text->length) % DATA_ALIGNMENT != 0) {
-        co_text_add(text, " ");
+        co_text_put(text, " ");
     }
     return CO_OK;
 }

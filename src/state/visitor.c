@@ -192,7 +192,7 @@ static void show_value(co_text *text, co_visit_type type, const void *data, size
         co_text_json_f64(text, ((const double *)data)[i]);
         break;
     case CO_VISIT_BOOL:
-        co_text_add(text, ((const bool *)data)[i] ? "true" : "false");
+        co_text_put(text, ((const bool *)data)[i] ? "true" : "false");
         break;
     case CO_VISIT_BYTES:
         co_text_printf(text, "%u", ((const unsigned char *)data)[i]);
@@ -209,16 +209,16 @@ static co_status show_field(co_visitor *v, co_visit_type type, const char *name,
 {
     (void)err;
     if (type == CO_VISIT_END) {
-        co_text_add(v->text, "}");
+        co_text_put(v->text, "}");
         v->offset = 1;
         return CO_OK;
     }
-    co_text_add(v->text, v->offset > 0 ? "," : "");
+    co_text_put(v->text, v->offset > 0 ? "," : "");
     co_text_json_string(v->text, name);
-    co_text_add(v->text, ":");
+    co_text_put(v->text, ":");
     v->offset = 1;
     if (type == CO_VISIT_SECTION) {
-        co_text_add(v->text, "{");
+        co_text_put(v->text, "{");
         v->offset = 0;
         return CO_OK;
     }
@@ -226,15 +226,15 @@ static co_status show_field(co_visitor *v, co_visit_type type, const char *name,
         show_value(v->text, type, data, 0);
         return CO_OK;
     }
-    co_text_add(v->text, "[");
+    co_text_put(v->text, "[");
     for (size_t i = 0; i < count && i < SHOWN_MAX; i++) {
-        co_text_add(v->text, i > 0 ? "," : "");
+        co_text_put(v->text, i > 0 ? "," : "");
         show_value(v->text, type, data, i);
     }
     if (count > SHOWN_MAX) {
         co_text_printf(v->text, ",\"... %zu in all\"", count);
     }
-    co_text_add(v->text, "]");
+    co_text_put(v->text, "]");
     return CO_OK;
 }
 
@@ -262,7 +262,7 @@ co_visitor co_visitor_loading(const void *buffer, size_t bytes)
 
 co_visitor co_visitor_showing(co_text *text)
 {
-    co_text_add(text, "{");
+    co_text_put(text, "{");
     return (co_visitor){.ops = &show_ops, .text = text};
 }
 
@@ -272,7 +272,7 @@ co_status co_visitor_finish(co_visitor *v, co_error *err)
         return co_fail(err, CO_INTERNAL, "state: section %s is not closed", v->path);
     }
     if (v->ops == &show_ops) {
-        co_text_add(v->text, "}");
+        co_text_put(v->text, "}");
     } else if (v->ops != &size_ops && v->offset != v->size) {
         return co_fail(err, v->ops->loads ? CO_FILE : CO_INTERNAL,
                        "state: %zu of %zu bytes used: the state is not of this kind", v->offset,

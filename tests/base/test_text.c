@@ -19,18 +19,18 @@ static void test_counts_what_does_not_fit(void **state)
     memset(buffer, 'x', sizeof(buffer));
     co_text text = co_text_over(buffer, sizeof(buffer));
     assert_true(co_text_complete(&text));
-    co_text_add(&text, "abc");
+    co_text_put(&text, "abc");
     co_text_printf(&text, "%d", 45);
     assert_true(co_text_complete(&text));
     assert_string_equal(buffer, "abc45");
-    co_text_add(&text, "678");
+    co_text_put(&text, "678");
     co_text_printf(&text, "%s", "9");
     assert_false(co_text_complete(&text));
     assert_string_equal(buffer, "abc45");
     assert_int_equal(text.length, 9);
     co_text sized = co_text_over(NULL, 0);
     co_text_printf(&sized, "%05d", 1);
-    co_text_add(&sized, "ab");
+    co_text_put(&sized, "ab");
     assert_int_equal(sized.length, 7);
 }
 
@@ -39,7 +39,7 @@ static void test_partly_fitting_piece_is_cut(void **state)
     (void)state;
     char buffer[4];
     co_text text = co_text_over(buffer, sizeof(buffer));
-    co_text_add(&text, "abcdef");
+    co_text_put(&text, "abcdef");
     assert_string_equal(buffer, "abc");
     assert_int_equal(text.length, 6);
 }
