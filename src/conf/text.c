@@ -269,7 +269,7 @@ void co_format_double(double value, char buffer[32])
     for (int digits = 6; digits <= 17; digits++) {
         snprintf(buffer, 32, "%.*g", digits, value);
         double back = 0;
-        if (co_parse_double(buffer, &back) && memcmp(&back, &value, sizeof(value)) == 0) {
+        if (co_parse_double(buffer, &back) && back == value) {
             return;
         }
     }

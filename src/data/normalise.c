@@ -138,7 +138,7 @@ static void set_channel(co_pixel_map *map, int channel, double mean, double std)
 
 static co_status from_pixels(co_dataset *set, bool global, co_pixel_map *map, co_error *err)
 {
-    co_moments moments[CO_MAX_PIXEL_CHANNELS];
+    co_moments moments[CO_MAX_PIXEL_CHANNELS] = {{0}};
     CO_TRY(co_dataset_require(set, CO_SPLIT_TRAIN, err));
     CO_TRY(co_dataset_moments(set, CO_SPLIT_TRAIN, global, moments, err));
     for (int c = 0; c < map->channels; c++) {

@@ -241,7 +241,8 @@ double co_layer_macs_at(const co_layer *layer, co_shape in, co_shape out)
     switch (layer->kind) {
     case CO_LAYER_CONV2D: {
         const co_conv2d *c = &layer->u.conv;
-        double per_output = (double)(in.channels / c->groups) * c->kernel_h * c->kernel_w;
+        int in_each_group = in.channels / c->groups;
+        double per_output = (double)in_each_group * c->kernel_h * c->kernel_w;
         return (double)co_shape_count(out) * per_output;
     }
     case CO_LAYER_LINEAR:

@@ -1,5 +1,6 @@
 #include "graph/models/models.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "conf/hint.h"
@@ -44,10 +45,8 @@ static co_status fail_unknown(const char *name, co_error *err)
     char known[256] = "";
     for (int i = 0; i < MODEL_COUNT; i++) {
         size_t used = strlen(known);
-        const char *separator = i > 0 ? ", " : "";
-        if (used + strlen(separator) + strlen(infos[i].name) < sizeof(known)) {
-            strcat(strcat(known, separator), infos[i].name);
-        }
+        (void)snprintf(known + used, sizeof(known) - used, "%s%s", i > 0 ? ", " : "",
+                       infos[i].name);
     }
     co_nearest nearest = {0};
     for (int i = 0; i < MODEL_COUNT; i++) {
