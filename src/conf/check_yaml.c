@@ -1,4 +1,5 @@
 /* The shapes of the nested settings. */
+#include <stdio.h>
 #include <string.h>
 
 #include "conf/option.h"
@@ -86,12 +87,17 @@ static co_status check_phase_number(const co_yaml_node *value, const co_option *
 static co_status check_phase_choice(const co_yaml_node *value, const co_option *option,
                                     co_error *err)
 {
-    for (int i = 0; option->choices[i] != NULL && value->kind == CO_YAML_SCALAR; i++) {
-        if (co_same_word(option->choices[i], value->text)) {
+    const char *text = value->kind == CO_YAML_SCALAR ? value->text : "";
+    char list[80] = "";
+    for (int i = 0; option->choices[i] != NULL; i++) {
+        if (co_same_word(option->choices[i], text)) {
             return CO_OK;
         }
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof(list) - used, "%s%s", i > 0 ? ", " : "", option->choices[i]);
     }
-    return co_yaml_fail(err, CO_USAGE, value, "%s must be sgd or adam", option->name);
+    return co_yaml_fail(err, CO_USAGE, value, "%s: '%.60s' is not one of %s", option->name, text,
+                        list);
 }
 
 static co_status check_phase_value(const co_yaml_node *value, const phase_key *key, co_error *err)

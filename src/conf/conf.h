@@ -13,6 +13,7 @@
 #define CO_CONF_CONF_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -101,6 +102,10 @@ const char *co_command_summary(co_command command);
 CO_MUST_CHECK co_status co_conf_load(co_conf *conf, co_command command, int count,
                                      char *const arguments[], char *const environment[],
                                      co_error *err);
+/* The same from one document alone, such as a run folder's config.yaml, whose text is in memory;
+ * `name` begins the messages. */
+CO_MUST_CHECK co_status co_conf_read(co_conf *conf, co_command command, const char *name,
+                                     const char *text, size_t length, co_error *err);
 void co_conf_free(co_conf *conf); /* a zeroed one is allowed */
 
 /* The settings as config.yaml: all that belong to the run (not to this call of the program),

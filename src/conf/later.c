@@ -29,11 +29,12 @@ static const co_later later_rows[] = {
     {"dist-backend reduce", MANY_WORKERS, ""},
     {"split-dataset split-labels split-labels-unscaled", MANY_WORKERS, ""},
     {"master-addr master-port rank server port scheme", SERVERS, ""},
+    {"a w r p s", SERVERS, ""}, /* S4 has short flags only */
     {"delay slow-worker-1 delay-intensity delay-type delay-ms", DELAYS, ""},
     {"compensation comp", "delay compensation", ""},
-    {"small-batch-size small-workers time-ratio num-small", DUAL_BATCH, ""},
+    {"small-batch-size small-workers time-ratio num-small schedule comments temp", DUAL_BATCH, ""},
     {"checkpoint-every resume-from resume keep-last keep-best", CHECKPOINTS, "0"},
-    {"crash-iteration crash-at-step stop-iteration", CHECKPOINTS, ""},
+    {"crash-iteration crash-at-step", CHECKPOINTS, ""},
     {"saves-per-epoch grid-size subfolder", LANDSCAPE, ""},
     {"k-splits", KFOLD, ""},
     {"classification-report training-time pics model-accuracy worker-accuracy", REPORTS, ""},
@@ -71,26 +72,34 @@ bool co_later_is_neutral(const co_later *later, const char *text)
 
 co_status co_later_fail(const co_later *later, const char *where, const char *name, co_error *err)
 {
-    return co_fail(err, CO_USAGE, "%s: '%s' arrives with %s; this version does not have it", where,
-                   name, later->feature);
+    if (where[0] == '-') { /* a flag names itself */
+        return co_fail(err, CO_USAGE, "%s arrives with %s; this version does not have it", where,
+                       later->feature);
+    }
+    return co_fail(err, CO_USAGE, "%s: '%.60s' arrives with %s; this version does not have it",
+                   where, name, later->feature);
 }
 
-co_status co_unknown_fail(const char *where, const char *kind, const char *name, bool flags,
-                          co_error *err)
+co_status co_unknown_flag_fail(const char *flag, const char *name, co_error *err)
 {
     co_nearest best = {0};
-    co_option_offer_names(&best, name, flags);
-    char nearest[80] = "";
-    if (best.name != NULL && flags) {
-        nearest[0] = nearest[1] = '-';
-        co_dashed(best.name, nearest + 2, sizeof(nearest) - 2);
-    } else if (best.name != NULL) {
-        strncpy(nearest, best.name, sizeof(nearest) - 1);
-    }
+    co_option_offer_names(&best, name, true);
     if (best.name == NULL) {
-        return co_fail(err, CO_USAGE, "%s: unknown %s '%.60s'; --help lists what there is", where,
-                       kind, name);
+        return co_fail(err, CO_USAGE, "unknown flag '%.60s'; --help lists the flags", flag);
     }
-    return co_fail(err, CO_USAGE, "%s: unknown %s '%.60s'; did you mean '%s'?", where, kind, name,
-                   nearest);
+    char nearest[64];
+    co_dashed(best.name, nearest, sizeof(nearest));
+    return co_fail(err, CO_USAGE, "unknown flag '%.60s'; did you mean '--%s'?", flag, nearest);
+}
+
+co_status co_unknown_setting_fail(const char *where, const char *name, co_error *err)
+{
+    co_nearest best = {0};
+    co_option_offer_names(&best, name, false);
+    if (best.name == NULL) {
+        return co_fail(err, CO_USAGE, "%s: unknown setting '%.60s'; --help lists what there is",
+                       where, name);
+    }
+    return co_fail(err, CO_USAGE, "%s: unknown setting '%.60s'; did you mean '%s'?", where, name,
+                   best.name);
 }

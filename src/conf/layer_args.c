@@ -132,7 +132,7 @@ static co_status read_name(argument_reader *reader, const char *name, const char
     if (negated && co_later_find(name + 3) != NULL) {
         return CO_OK; /* not asking for what is not there */
     }
-    return co_unknown_fail(where, "flag", where, true, reader->err);
+    return co_unknown_flag_fail(where, name, reader->err);
 }
 
 /* S2's "key=value;key=value": each as a flag of its own. */
@@ -153,7 +153,9 @@ static co_status read_params(argument_reader *reader, const char *params)
         CO_TRY(co_text_take(&value, &text, reader->err));
         char where[FLAG_MAX + 16];
         snprintf(where, sizeof(where), "--params: %s", key);
-        co_status status = read_name(reader, key, where, text);
+        co_status status = co_is_null_text(text) && text[0] != '\0' /* S2's None: the default */
+                               ? CO_OK
+                               : read_name(reader, key, where, text);
         co_free(text);
         CO_TRY(status);
         at += length + (at[length] == ';');
@@ -206,7 +208,9 @@ co_status co_layer_read_arguments(co_layer *layer, co_command command, int count
         } else if (strncmp(argument, "--", 2) == 0 && argument[2] != '\0') {
             CO_TRY(read_flag(&reader, argument));
         } else if (argument[0] == '-') {
-            CO_TRY(co_unknown_fail("command line", "flag", argument, true, err));
+            const co_later *later = co_later_find(argument + 1);
+            CO_TRY(later != NULL ? co_later_fail(later, argument, argument + 1, err)
+                                 : co_unknown_flag_fail(argument, argument + 1, err));
         } else {
             CO_TRY(read_positional(&reader, argument, &taken));
         }

@@ -33,7 +33,7 @@ static co_status read_variable(co_layer *layer, const char *variable, const char
     if (best.name == NULL || co_in_list(other_variables, name)) {
         return CO_OK;
     }
-    return co_unknown_fail(variable, "setting", name, false, err);
+    return co_unknown_setting_fail(variable, name, err);
 }
 
 co_status co_layer_read_environment(co_layer *layer, char *const environment[], co_error *err)

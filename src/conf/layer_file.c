@@ -74,7 +74,7 @@ static co_status read_key(co_layer *layer, const co_yaml_node *value, co_error *
                        "--config-section %.60s",
                        key_where, name, name);
     }
-    return co_unknown_fail(key_where, "setting", name, false, err);
+    return co_unknown_setting_fail(key_where, name, err);
 }
 
 static co_status find_section(const co_yaml_node *root, const char *section, bool is_s1,

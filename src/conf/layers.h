@@ -63,8 +63,8 @@ const co_later *co_later_find(const char *name);
 bool co_later_is_neutral(const co_later *later, const char *text);
 const co_later *co_later_row(size_t index); /* NULL after the last */
 co_status co_later_fail(const co_later *later, const char *where, const char *name, co_error *err);
-/* Fails with "unknown ..." and the nearest name. */
-co_status co_unknown_fail(const char *where, const char *kind, const char *name, bool flags,
-                          co_error *err);
+/* Fail with "unknown ..." and the nearest name. */
+co_status co_unknown_flag_fail(const char *flag, const char *name, co_error *err);
+co_status co_unknown_setting_fail(const char *where, const char *name, co_error *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* Puts the layers together. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "conf/layers.h"
@@ -88,6 +89,12 @@ static co_status load_file(conf_layers *layers, co_error *err)
                    ? CO_OK
                    : co_fail(err, CO_USAGE, "--config-section: needs the file, --config FILE");
     }
+    if (s1_path == NULL && strpbrk(path, "./") == NULL && access(path, F_OK) != 0) {
+        return co_fail(err, CO_USAGE,
+                       "--config: there is no file '%.60s'; if it is a section of S1's file, add "
+                       "--yaml-config FILE",
+                       path);
+    }
     CO_TRY(co_yaml_load(path, &layers->document, err));
     return co_layer_read_document(&layers->file, layers->document, section, s1_path != NULL, err);
 }
@@ -119,12 +126,8 @@ static bool asks_for_help(int count, char *const arguments[])
     return false;
 }
 
-static co_status load_layers(co_conf *conf, conf_layers *layers, int count, char *const arguments[],
-                             char *const environment[], co_error *err)
+static co_status apply_layers(co_conf *conf, conf_layers *layers, co_error *err)
 {
-    CO_TRY(co_layer_read_arguments(&layers->arguments, conf->command, count, arguments, err));
-    CO_TRY(co_layer_read_environment(&layers->environment, environment, err));
-    CO_TRY(load_file(layers, err));
     CO_TRY(load_profile(layers, err));
     CO_TRY(apply_layer(conf, &layers->profile, err));
     CO_TRY(apply_layer(conf, &layers->file, err));
@@ -134,25 +137,50 @@ static co_status load_layers(co_conf *conf, conf_layers *layers, int count, char
     return co_conf_check(conf, err);
 }
 
+static const conf_layers no_layers = {
+    .profile = {.kind = CO_SOURCE_PROFILE},
+    .file = {.kind = CO_SOURCE_FILE},
+    .environment = {.kind = CO_SOURCE_ENVIRONMENT},
+    .arguments = {.kind = CO_SOURCE_COMMAND_LINE},
+};
+
 co_status co_conf_load(co_conf *conf, co_command command, int count, char *const arguments[],
                        char *const environment[], co_error *err)
 {
-    memset(conf, 0, sizeof(*conf));
-    conf->command = command;
-    conf_layers layers = {
-        .profile = {.kind = CO_SOURCE_PROFILE},
-        .file = {.kind = CO_SOURCE_FILE},
-        .environment = {.kind = CO_SOURCE_ENVIRONMENT},
-        .arguments = {.kind = CO_SOURCE_COMMAND_LINE},
-    };
+    conf_layers layers = no_layers;
+    *conf = (co_conf){.command = command};
     co_status status = apply_defaults(conf, err);
     if (status == CO_OK && asks_for_help(count, arguments)) {
         conf->values.help = true;
         return CO_OK;
     }
-    if (status == CO_OK) {
-        status = load_layers(conf, &layers, count, arguments, environment, err);
+    CO_TRY_GOTO(status, status, free_layers);
+    CO_TRY_GOTO(status, co_layer_read_arguments(&layers.arguments, command, count, arguments, err),
+                free_layers);
+    CO_TRY_GOTO(status, co_layer_read_environment(&layers.environment, environment, err),
+                free_layers);
+    CO_TRY_GOTO(status, load_file(&layers, err), free_layers);
+    status = apply_layers(conf, &layers, err);
+free_layers:
+    layers_free(&layers);
+    if (status != CO_OK) {
+        co_conf_free(conf);
     }
+    return status;
+}
+
+co_status co_conf_read(co_conf *conf, co_command command, const char *name, const char *text,
+                       size_t length, co_error *err)
+{
+    conf_layers layers = no_layers;
+    *conf = (co_conf){.command = command};
+    co_status status = apply_defaults(conf, err);
+    CO_TRY_GOTO(status, status, free_layers);
+    CO_TRY_GOTO(status, co_yaml_parse(name, text, length, &layers.document, err), free_layers);
+    CO_TRY_GOTO(status, co_layer_read_document(&layers.file, layers.document, NULL, false, err),
+                free_layers);
+    status = apply_layers(conf, &layers, err);
+free_layers:
     layers_free(&layers);
     if (status != CO_OK) {
         co_conf_free(conf);

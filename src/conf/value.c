@@ -96,8 +96,8 @@ static co_status set_uint64(const co_option *option, const char *text, const cha
     uint64_t value = 0;
     if (!co_parse_uint64(text, &value)) {
         if (text[0] != '\0' && strspn(text, "0123456789") == strlen(text)) {
-            return co_fail(err, CO_USAGE, "%s: %.60s is out of range: at most %llu %s", where, text,
-                           ULLONG_MAX, option->unit);
+            return co_fail(err, CO_USAGE, "%s: %.60s is out of range: at most %llu", where, text,
+                           ULLONG_MAX);
         }
         return fail_type(option, text, where, err);
     }

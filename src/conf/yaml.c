@@ -73,6 +73,11 @@ void co_yaml_free(co_yaml *document)
     co_free(document);
 }
 
+const co_yaml_node *co_yaml_root(const co_yaml *document)
+{
+    return document->root;
+}
+
 static co_status fail_at(yaml_reader *reader, yaml_mark_t mark, const char *message)
 {
     return co_fail(reader->err, CO_USAGE, "%s:%zu:%zu: %s", reader->document->name, mark.line + 1,
@@ -137,8 +142,12 @@ static uint32_t hash_text(const char *text)
     return hash;
 }
 
-static co_status refuse_twice(yaml_reader *reader, const yaml_open *map, const co_yaml_node *key)
+static co_status check_key(yaml_reader *reader, const yaml_open *map, const co_yaml_node *key)
 {
+    if (map->node->count >= CO_YAML_MAX_KEYS) {
+        return co_yaml_fail(reader->err, CO_USAGE, key, "more than %d keys in one mapping",
+                            CO_YAML_MAX_KEYS);
+    }
     for (const co_yaml_node *child = map->node->first; child != NULL; child = child->next) {
         if (child->key->hash == key->hash && strcmp(child->key->text, key->text) == 0) {
             return co_yaml_fail(reader->err, CO_USAGE, key,
@@ -162,7 +171,7 @@ static co_status attach(yaml_reader *reader, co_yaml_node *node)
             return co_yaml_fail(reader->err, CO_USAGE, node, "a key must be a name, not %s",
                                 co_yaml_kind_name(node->kind));
         }
-        CO_TRY(refuse_twice(reader, parent, node));
+        CO_TRY(check_key(reader, parent, node));
         parent->key = node;
         return CO_OK;
     }
@@ -349,9 +358,4 @@ free_text:
 close_file:
     fclose(file);
     return status;
-}
-
-const co_yaml_node *co_yaml_root(const co_yaml *document)
-{
-    return document->root;
 }

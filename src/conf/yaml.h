@@ -18,6 +18,7 @@
 #define CO_YAML_MAX_BYTES (1024u * 1024u)
 #define CO_YAML_MAX_DEPTH 32
 #define CO_YAML_MAX_NODES 20000
+#define CO_YAML_MAX_KEYS  2000 /* in one mapping */
 
 typedef enum co_yaml_kind { CO_YAML_SCALAR, CO_YAML_SEQUENCE, CO_YAML_MAP } co_yaml_kind;
 
