@@ -1,8 +1,15 @@
 /* The hyper-parameters of every step, as a pure function of the step's number.
  *
- * Kinds: constant, step and milestones, exponential, cosine, piecewise linear, a linear warm-up
- * before any of them, or a regime (phases keyed by epoch or step, each changing some values).
- * Made from the settings; constant afterwards; any thread may ask.
+ * Kinds: constant; step (every n epochs, or at milestones); exponential (per epoch); cosine (per
+ * step, to 0 at the end of the run); piecewise linear (per step); a linear warm-up before any of
+ * them; or a regime (phases keyed by epoch or step, each changing some values: regime.h). The
+ * curves themselves are in curve.h.
+ *
+ * Quirks of the reference systems, only with their profile (SYSTEMS 5.4, 8.3, 8.4): s3: the
+ * cosine is frozen, its period being counted in batches and its time in epochs; `alr` gives Adam
+ * a beta1 of at least 0.99. s4: the warm-up climbs once per epoch.
+ *
+ * Made from the settings, of which it keeps copies; constant afterwards; any thread may ask.
  */
 #ifndef CO_OPTIM_SCHEDULE_H
 #define CO_OPTIM_SCHEDULE_H
@@ -12,8 +19,8 @@
 
 typedef struct co_schedule co_schedule;
 
-/* steps_per_epoch >= 1, epochs: the length of the run. CO_USAGE with file:line:column or the
- * flag's name where a regime or list of points does not make sense for that run. */
+/* steps_per_epoch >= 1, epochs: the length of the run. CO_USAGE with the flag's name, line and
+ * column where a regime or list of points does not make sense for that run. */
 CO_MUST_CHECK co_status co_schedule_create(const co_settings *settings, uint64_t steps_per_epoch,
                                            uint64_t epochs, co_schedule **out, co_error *err);
 void co_schedule_destroy(co_schedule *schedule); /* NULL is allowed */

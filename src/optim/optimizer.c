@@ -1,0 +1,123 @@
+#include "optim/optimizer.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+
+enum { MAX_BUFFERS = 2 };
+
+struct co_optimizer {
+    co_optimizer_kind kind;
+    size_t floats;
+    uint64_t steps;
+    float *buffers[MAX_BUFFERS]; /* SGD: momentum; Adam: first and second moments */
+};
+
+static const char *const kind_names[] = {"sgd", "adam"};
+static const char *const buffer_names[][MAX_BUFFERS] = {{"momentum", NULL}, {"m", "v"}};
+
+static int buffer_count(co_optimizer_kind kind)
+{
+    return kind == CO_OPTIMIZER_ADAM ? 2 : 1;
+}
+
+co_status co_optimizer_create(co_optimizer_kind kind, const co_graph *graph, co_optimizer **out,
+                              co_error *err)
+{
+    void *block = NULL;
+    CO_TRY(co_alloc(1, sizeof(co_optimizer), "the optimizer", &block, err));
+    co_optimizer *optimizer = block;
+    optimizer->kind = kind;
+    optimizer->floats = graph->param_floats;
+    for (int i = 0; i < buffer_count(kind); i++) {
+        void *buffer = NULL;
+        co_status status = co_alloc(optimizer->floats, sizeof(float), "the optimizer's state",
+                                    &buffer, err);
+        if (status != CO_OK) {
+            co_optimizer_destroy(optimizer);
+            return status;
+        }
+        optimizer->buffers[i] = buffer;
+    }
+    *out = optimizer;
+    return CO_OK;
+}
+
+void co_optimizer_destroy(co_optimizer *optimizer)
+{
+    if (optimizer == NULL) {
+        return;
+    }
+    for (int i = 0; i < MAX_BUFFERS; i++) {
+        co_free(optimizer->buffers[i]);
+    }
+    co_free(optimizer);
+}
+
+co_optimizer_kind co_optimizer_which(const co_optimizer *optimizer)
+{
+    return optimizer->kind;
+}
+
+size_t co_optimizer_bytes(const co_optimizer *optimizer)
+{
+    return (size_t)buffer_count(optimizer->kind) * optimizer->floats * sizeof(float);
+}
+
+void co_optimizer_begin(co_optimizer *optimizer)
+{
+    optimizer->steps++;
+}
+
+co_status co_optimizer_step(co_optimizer *optimizer, co_model *model, size_t offset, size_t count,
+                            const co_hyper *hyper, co_error *err)
+{
+    if (offset > optimizer->floats || count > optimizer->floats - offset) {
+        return co_fail(err, CO_INTERNAL, "an optimizer step over floats %zu to %zu of %zu", offset,
+                       offset + count, optimizer->floats);
+    }
+    const co_backend_ops *ops = model->backend->ops;
+    if (optimizer->kind == CO_OPTIMIZER_SGD) {
+        co_sgd sgd = {
+            .lr = (float)hyper->lr,
+            .momentum = (float)hyper->momentum,
+            .weight_decay = (float)hyper->weight_decay,
+            .nesterov = hyper->nesterov,
+        };
+        return ops->sgd(model, offset, count, &sgd, optimizer->buffers[0], err);
+    }
+    co_adam adam = {
+        .lr = (float)hyper->lr,
+        .beta1 = (float)hyper->beta1,
+        .beta2 = (float)hyper->beta2,
+        .epsilon = (float)hyper->epsilon,
+        .weight_decay = (float)hyper->weight_decay,
+        .step = optimizer->steps,
+    };
+    if (adam.step == 0) {
+        return co_fail(err, CO_INTERNAL, "an Adam step before co_optimizer_begin");
+    }
+    return ops->adam(model, offset, count, &adam, optimizer->buffers[0], optimizer->buffers[1],
+                     err);
+}
+
+void co_optimizer_reset(co_optimizer *optimizer)
+{
+    optimizer->steps = 0;
+    for (int i = 0; i < buffer_count(optimizer->kind); i++) {
+        memset(optimizer->buffers[i], 0, optimizer->floats * sizeof(float));
+    }
+}
+
+co_status co_optimizer_state(co_optimizer *optimizer, co_visitor *visitor, co_error *err)
+{
+    CO_TRY(co_visit_begin(visitor, "optimizer", err));
+    CO_TRY(co_visit_same_text(visitor, "kind", kind_names[optimizer->kind], err));
+    CO_TRY(co_visit_same_u64(visitor, "floats", optimizer->floats, err));
+    CO_TRY(co_visit_u64(visitor, "steps", &optimizer->steps, err));
+    for (int i = 0; i < buffer_count(optimizer->kind); i++) {
+        CO_TRY(co_visit_f32_array(visitor, buffer_names[optimizer->kind][i], optimizer->buffers[i],
+                                  optimizer->floats, err));
+    }
+    return co_visit_end(visitor, err);
+}
