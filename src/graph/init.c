@@ -18,6 +18,14 @@ static float draw(co_rng *rng, co_init init)
     return 0.0f;
 }
 
+/* Also for a model without such values, whose buffer is NULL. */
+static void clear(size_t count, float *values)
+{
+    if (count > 0) {
+        memset(values, 0, count * sizeof(float));
+    }
+}
+
 static void fill(const co_tensor *tensor, uint32_t index, uint64_t seed, float *values)
 {
     co_rng rng = co_rng_at(
@@ -29,7 +37,7 @@ static void fill(const co_tensor *tensor, uint32_t index, uint64_t seed, float *
 
 void co_graph_init_params(const co_graph *graph, uint64_t seed, float *values)
 {
-    memset(values, 0, graph->param_floats * sizeof(float));
+    clear(graph->param_floats, values);
     for (int i = 0; i < graph->param_count; i++) {
         fill(&graph->params[i], (uint32_t)i, seed, values);
     }
@@ -37,7 +45,7 @@ void co_graph_init_params(const co_graph *graph, uint64_t seed, float *values)
 
 void co_graph_init_stats(const co_graph *graph, float *values)
 {
-    memset(values, 0, graph->stat_floats * sizeof(float));
+    clear(graph->stat_floats, values);
     for (int i = 0; i < graph->stat_count; i++) {
         fill(&graph->stats[i], 0, 0, values); /* constants: nothing is drawn */
     }

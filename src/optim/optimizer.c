@@ -104,7 +104,7 @@ co_status co_optimizer_step(co_optimizer *optimizer, co_model *model, size_t off
 void co_optimizer_reset(co_optimizer *optimizer)
 {
     optimizer->steps = 0;
-    for (int i = 0; i < buffer_count(optimizer->kind); i++) {
+    for (int i = 0; i < buffer_count(optimizer->kind) && optimizer->floats > 0; i++) {
         memset(optimizer->buffers[i], 0, optimizer->floats * sizeof(float));
     }
 }
