@@ -157,10 +157,10 @@ static co_status number(parser *p, uint64_t *out)
     uint64_t value = 0;
     while (p->next < p->end && *p->next >= '0' && *p->next <= '9') {
         uint64_t digit = (uint64_t)(*p->next - '0');
-        if (__builtin_mul_overflow(value, (uint64_t)10, &value) ||
-            __builtin_add_overflow(value, digit, &value)) {
-            return bad(p, "the number does not fit in 64 bits");
+        if (value > (INT64_MAX - digit) / 10) {
+            return bad(p, "the number is too large");
         }
+        value = value * 10 + digit;
         p->next++;
     }
     if (p->next == first || (*first == '0' && p->next - first > 1)) {
