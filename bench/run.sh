@@ -112,5 +112,34 @@ for ((round = 1; round <= rounds; round++)); do
     say "round $round of $rounds done"
 done
 
+# Median wall time, in ms, of five runs of a program that does one training step and ends.
+one_step() {
+    local i begin
+    for i in 1 2 3 4 5; do
+        begin=$EPOCHREALTIME
+        "$@" "$i" >"$build/bench/start.log" 2>&1 || {
+            cat "$build/bench/start.log" >&2
+            return 1
+        }
+        awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.0f\n", 1e3 * (b - a) }'
+    done | sort -n | sed -n 3p
+}
+start_ours() {
+    "$build/cohort" train --dataset glyphs --model lenet5 --max-steps 1 --no-evaluate --quiet \
+        --run-dir "$start_runs/$1"
+}
+start_peer() {
+    env "${peer_env[@]}" "$python" "$here/peer/step.py" --tuned --first-step-only
+}
+
 awk -v limit=$limit -v batch="$batch" -v table="$table" -f "$here/table.awk" "$runs"
+if [[ -x $build/cohort ]]; then
+    start_runs=$(mktemp -d)
+    trap 'rm -rf "$start_runs"' EXIT
+    ours_ms=$(one_step start_ours)
+    peer_ms=-
+    [[ $peer == 0 ]] || peer_ms=$(one_step start_peer)
+    echo "lenet5, process of one training step, start to end: PyTorch $peer_ms ms," \
+        "cohort train $ours_ms ms (with its run folder)"
+fi
 say "all runs: $runs; this table: $table"

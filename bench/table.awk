@@ -20,21 +20,24 @@ NR == 1 { next }
     if ($11 > worst[cell]) worst[cell] = $11
     if ($2 == "ours") {
         ours[cell] = $6; start[cell] = $7; memory[cell] = $8
-        share[cell] = $10 > 0 ? $9 / $10 : 0
+        rate[cell] = $9
+        if ($10 > limit_of[$5]) limit_of[$5] = $10 # the machine's: the best that was seen
     } else if ($6 > peer[cell]) {
         peer[cell] = $6; peer_start[cell] = $7; peer_memory[cell] = $8
     }
 }
 
 # Collects the rounds of a key that nothing disturbed (or all of them) and takes medians.
-function collect(key, all,    r, cell, n) {
+function collect(key, all,    r, cell, n, part) {
     n = 0
+    split(key, part, FS)
     for (r = 1; r <= rounds; r++) {
         cell = key FS r
         if (!(cell in ours) || (!all && worst[cell] > limit)) continue
         n++
         a[n] = peer[cell]; b[n] = ours[cell]; c[n] = peer[cell] > 0 ? ours[cell] / peer[cell] : 0
-        d[n] = share[cell]; e[n] = peer_start[cell]; f[n] = start[cell]
+        d[n] = limit_of[part[2]] > 0 ? rate[cell] / limit_of[part[2]] : 0
+         e[n] = peer_start[cell]; f[n] = start[cell]
         g[n] = peer_memory[cell]; h[n] = memory[cell]
         low = n == 1 || c[n] < low ? c[n] : low
         high = n == 1 || c[n] > high ? c[n] : high

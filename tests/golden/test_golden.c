@@ -227,7 +227,7 @@ static void test_variant(void **state)
     co_error err;
     golden_case c;
     machine m;
-    double losses[GOLDEN_STEPS];
+    double losses[GOLDEN_STEPS] = {0};
     double close = 0.0;
     double late = 0.0;
     check(golden_case_open(v->model, &c, &err), &err);
