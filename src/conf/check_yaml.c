@@ -50,22 +50,27 @@ co_status co_check_lr_points(const co_yaml_node *node, const char *name, co_erro
     return CO_OK;
 }
 
-/* What a phase may hold: the setting whose type and range the value must have. */
+/* What a phase may hold: a setting, whose type and range the value must have, or a key of its own
+ * with a range (a switch where that is empty). */
 typedef struct phase_key {
     const char *name;
-    co_row row; /* CO_ROW_COUNT: no setting of its own */
+    co_row row; /* CO_ROW_COUNT: a key of its own */
+    double min;
+    double max;
 } phase_key;
 
 static const phase_key phase_keys[] = {
-    {"epoch", CO_ROW_COUNT},
-    {"step", CO_ROW_COUNT},
-    {"lr_rampup", CO_ROW_COUNT},
-    {"optimizer", CO_ROW_optimizer},
-    {"lr", CO_ROW_lr},
-    {"momentum", CO_ROW_momentum},
-    {"nesterov", CO_ROW_nesterov},
-    {"weight_decay", CO_ROW_weight_decay},
-    {"warmup_epochs", CO_ROW_warmup_epochs},
+    {"epoch", CO_ROW_COUNT, 0, 1e9},
+    {"step", CO_ROW_COUNT, 0, 1e15},
+    {"lr_rampup", CO_ROW_COUNT, 0, 0},
+    {"lr_decay", CO_ROW_COUNT, 0, 1},
+    {"lr_decay_steps", CO_ROW_COUNT, 1, 1e15},
+    {"optimizer", CO_ROW_optimizer, 0, 0},
+    {"lr", CO_ROW_lr, 0, 0},
+    {"momentum", CO_ROW_momentum, 0, 0},
+    {"nesterov", CO_ROW_nesterov, 0, 0},
+    {"weight_decay", CO_ROW_weight_decay, 0, 0},
+    {"warmup_epochs", CO_ROW_warmup_epochs, 0, 0},
 };
 #define PHASE_KEYS (sizeof(phase_keys) / sizeof(phase_keys[0]))
 
@@ -100,21 +105,30 @@ static co_status check_phase_choice(const co_yaml_node *value, const co_option *
                         list);
 }
 
-static co_status check_phase_value(const co_yaml_node *value, const phase_key *key, co_error *err)
+static co_status check_own_key(const co_yaml_node *value, const phase_key *key, co_error *err)
 {
     bool truth = false;
-    int64_t whole = 0;
-    if (key->row == CO_ROW_COUNT && strcmp(key->name, "lr_rampup") == 0) {
+    double number = 0;
+    if (key->min >= key->max) {
         return co_yaml_bool(value, key->name, &truth, err);
     }
+    CO_TRY(co_yaml_number(value, key->name, &number, err));
+    if (number < key->min || number > key->max) {
+        return co_yaml_fail(err, CO_USAGE, value, "%s must be %g to %g", key->name, key->min,
+                            key->max);
+    }
+    return CO_OK;
+}
+
+static co_status check_phase_value(const co_yaml_node *value, const phase_key *key, co_error *err)
+{
     if (key->row == CO_ROW_COUNT) {
-        CO_TRY(co_yaml_integer(value, key->name, &whole, err));
-        return whole >= 0 ? CO_OK
-                          : co_yaml_fail(err, CO_USAGE, value, "%s must be 0 or more", key->name);
+        return check_own_key(value, key, err);
     }
     const co_option *option = co_option_row(key->row);
+    bool truth = false;
     if (option->type == CO_TYPE_BOOL) {
-        return co_yaml_bool(value, key->name, &truth, err);
+        return co_yaml_bool(value, option->name, &truth, err);
     }
     return option->type == CO_TYPE_CHOICE ? check_phase_choice(value, option, err)
                                           : check_phase_number(value, option, err);

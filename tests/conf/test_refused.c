@@ -159,17 +159,20 @@ static void test_nested(void **state)
          .file = "regime: [{lr: 1}]\n");
     FAIL("FILE:1:10: regime: each phase needs its start: either epoch or step",
          .file = "regime: [{epoch: 1, step: 1}]\n");
-    FAIL("FILE:1:31: regime: phases must stand in the order of their start",
+    FAIL("FILE:1:30: regime: phases must stand in the order of their start",
          .file = "regime: [{epoch: 3}, {epoch: 3}]\n");
-    FAIL("FILE:1:18: epoch must be 0 or more", .file = "regime: [{epoch: -3}]\n");
-    FAIL("FILE:1:18: epoch: '1.5' is not a whole number", .file = "regime: [{epoch: 1.5}]\n");
+    FAIL("FILE:1:18: epoch must be 0 to 1e+09", .file = "regime: [{epoch: -3}]\n");
+    FAIL("FILE:1:18: epoch: 'x' is not a number", .file = "regime: [{epoch: x}]\n");
+    FAIL("FILE:1:30: lr_decay must be 0 to 1", .file = "regime: [{step: 1, lr_decay: 2}]\n");
+    FAIL("FILE:1:31: lr_rampup: '2' is not true or false",
+         .file = "regime: [{step: 1, lr_rampup: 2}]\n");
     FAIL("FILE:1:21: regime: 'step_lambda' is Python code in S1 and has no form here; write the "
          "values as phases",
          .file = "regime: [{epoch: 0, step_lambda: 'lambda t: t'}]\n");
     FAIL("--lr-points:1:2: lr_points: each point must be [epoch, learning rate]",
          .arguments = {"--lr-points", "[[0]]", NULL});
     FAIL(
-        "--lr-points:1:10: lr_points: epochs must start at 0 or later and grow from point to point",
+        "--lr-points:1:11: lr_points: epochs must start at 0 or later and grow from point to point",
         .arguments = {"--lr-points", "[[0, 1], [0, 2]]", NULL});
     FAIL("--lr-points:1:6: lr_points: a learning rate must be 0 to 1000",
          .arguments = {"--lr-points", "[[0, -1]]", NULL});

@@ -194,7 +194,7 @@ static void test_alias_bomb(void **state)
     (void)state;
     co_text bomb = {0};
     co_text_add(&bomb, "a: &a [x, x, x, x, x, x, x, x, x]\n");
-    for (char c = 'b'; c <= 'i'; c++) {
+    for (int c = 'b'; c <= 'i'; c++) {
         co_text_format(&bomb, "%c: &%c [*%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c]\n", c, c,
                        c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1);
     }
