@@ -29,7 +29,7 @@ static const co_later later_rows[] = {
     {"dist-backend reduce", MANY_WORKERS, ""},
     {"split-dataset split-labels split-labels-unscaled", MANY_WORKERS, ""},
     {"master-addr master-port rank server port scheme", SERVERS, ""},
-    {"a w r p s", SERVERS, ""}, /* S4 has short flags only */
+    {"-a -w -r -p -s", SERVERS, ""}, /* S4 has short flags only */
     {"delay slow-worker-1 delay-intensity delay-type delay-ms", DELAYS, ""},
     {"compensation comp", "delay compensation", ""},
     {"small-batch-size small-workers time-ratio num-small schedule comments temp", DUAL_BATCH, ""},

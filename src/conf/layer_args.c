@@ -208,7 +208,7 @@ co_status co_layer_read_arguments(co_layer *layer, co_command command, int count
         } else if (strncmp(argument, "--", 2) == 0 && argument[2] != '\0') {
             CO_TRY(read_flag(&reader, argument));
         } else if (argument[0] == '-') {
-            const co_later *later = co_later_find(argument + 1);
+            const co_later *later = co_later_find(argument);
             CO_TRY(later != NULL ? co_later_fail(later, argument, argument + 1, err)
                                  : co_unknown_flag_fail(argument, argument + 1, err));
         } else {

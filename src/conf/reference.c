@@ -69,7 +69,8 @@ static void print_flags(FILE *file, const char *names)
 {
     for (const char *word = names; *word != '\0';) {
         size_t size = strcspn(word, " ");
-        fprintf(file, "%s`--%.*s`", word == names ? "" : ", ", (int)size, word);
+        fprintf(file, "%s`%s%.*s`", word == names ? "" : ", ", word[0] == '-' ? "" : "--",
+                (int)size, word);
         word += size;
         word += strspn(word, " ");
     }

@@ -8,6 +8,8 @@
 #include "base/alloc.h"
 
 #define LIST_ITEMS_MAX 1000
+#define TEXT_BYTES_MAX 4095  /* a path cannot be longer either */
+#define YAML_BYTES_MAX 65536 /* so that a dump stays below the limit of a file */
 
 static void *field_of(co_settings *settings, co_row row)
 {
@@ -165,11 +167,14 @@ static co_status set_choice(const co_option *option, const char *text, const cha
     return status;
 }
 
-static co_status set_text(const char *text, char **out, co_error *err)
+static co_status set_text(const char *text, const char *where, char **out, co_error *err)
 {
     if (text[0] == '\0') {
         *out = NULL;
         return CO_OK;
+    }
+    if (strlen(text) > TEXT_BYTES_MAX) {
+        return co_fail(err, CO_USAGE, "%s: longer than %d bytes", where, TEXT_BYTES_MAX);
     }
     return co_strdup(text, out, err);
 }
@@ -217,7 +222,15 @@ static co_status set_yaml_node(const co_option *option, const co_yaml_node *node
     if (option->check != NULL) {
         CO_TRY(option->check(node, option->name, err));
     }
-    return co_yaml_flow(node, out, err);
+    char *flow = NULL;
+    CO_TRY(co_yaml_flow(node, &flow, err));
+    if (strlen(flow) > YAML_BYTES_MAX) {
+        co_free(flow);
+        return co_yaml_fail(err, CO_USAGE, node, "%s is longer than %d bytes", option->name,
+                            YAML_BYTES_MAX);
+    }
+    *out = flow;
+    return CO_OK;
 }
 
 static co_status set_yaml(const co_option *option, const char *text, const char *where, char **out,
@@ -268,7 +281,7 @@ static co_status parse_value(const co_option *option, const char *text, const ch
     case CO_TYPE_YAML:
         return set_yaml(option, text, where, &slot->text, err);
     default:
-        return set_text(text, &slot->text, err);
+        return set_text(text, where, &slot->text, err);
     }
 }
 

@@ -178,6 +178,26 @@ static void test_nested(void **state)
          .arguments = {"--lr-points", "[[0, -1]]", NULL});
 }
 
+static char long_text[100000];
+
+/* Limits that keep a dump below the limit of a file. */
+static void test_too_long(void **state)
+{
+    (void)state;
+    memset(long_text, 'x', 4096);
+    FAIL("--model: longer than 4095 bytes", .arguments = {"--model", long_text, NULL});
+    memcpy(long_text, "{a: ", 4);
+    memset(long_text + 4, 'x', 70000);
+    long_text[70004] = '}';
+    FAIL("--model-config:1:1: model_config is longer than 65536 bytes",
+         .arguments = {"--model-config", long_text, NULL});
+    size_t used = 0;
+    for (int i = 0; i <= 1000; i++) {
+        used += (size_t)snprintf(long_text + used, sizeof(long_text) - used, "%d ", i + 1);
+    }
+    FAIL("--milestones: more than 1000 numbers", .arguments = {"--milestones", long_text, NULL});
+}
+
 static void test_files(void **state)
 {
     (void)state;
@@ -312,11 +332,17 @@ static void test_commands(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unknown_names), cmocka_unit_test(test_wrong_types),
-        cmocka_unit_test(test_out_of_range),  cmocka_unit_test(test_contradictions),
-        cmocka_unit_test(test_nested),        cmocka_unit_test(test_files),
-        cmocka_unit_test(test_later),         cmocka_unit_test(test_asking_for_nothing),
-        cmocka_unit_test(test_wrong_command), cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_unknown_names),
+        cmocka_unit_test(test_wrong_types),
+        cmocka_unit_test(test_out_of_range),
+        cmocka_unit_test(test_contradictions),
+        cmocka_unit_test(test_nested),
+        cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_later),
+        cmocka_unit_test(test_asking_for_nothing),
+        cmocka_unit_test(test_wrong_command),
+        cmocka_unit_test(test_commands),
     };
     return cmocka_run_group_tests_name("conf/refused", tests, NULL, NULL);
 }
