@@ -230,6 +230,7 @@ static void check_kind(co_layer_kind kind)
         x = add_kind(g, kind, x, &rng);
         x = co_graph_flatten(g, "flatten", x);
         co_plan_spec spec = {.batch = ref_random(&rng, 1, 5), .mode = CO_TRAIN};
+        spec.feature_gradient = seed % 2 == 0; /* both outputs are the same layer: they add up */
         tally t = check_graph(g, x, x, spec, seed);
         total.checked += t.checked;
         total.skipped += t.skipped;
