@@ -159,7 +159,7 @@ co_status co_idx_open(const char *name, const char *dir, const co_dataset_option
     if (family == NULL) {
         return co_fail(err, CO_USAGE, "%s: is not a data set of IDX files", name);
     }
-    co_idx_paths paths;
+    co_idx_paths paths = {.folder = ""};
     CO_TRY(co_idx_find(family, dir, &paths, err));
     void *block = NULL;
     CO_TRY(co_alloc(1, sizeof(idx_set), "data set", &block, err));

@@ -164,7 +164,7 @@ static co_status widen_labels(const co_idx_file *file, const uint8_t *bytes, int
             labels[i] = bytes[i];
             continue;
         }
-        co_error local;
+        co_error local = {.status = CO_OK};
         co_error *fault = findings != NULL ? &local : err;
         co_status status = co_fail(
             fault, CO_DATA, "%s: byte %zu: label %u of sample %" PRIu32 " is not in 0..%d",

@@ -309,6 +309,9 @@ static co_status read_packed(const co_source *source, size_t expect, const atomi
     uint64_t yield = source->file_bytes * DEFLATE_MAX_RATIO + START_BYTES;
     co_bytes bytes = {0};
     CO_TRY(co_bytes_reserve(yield < expect ? (size_t)yield : expect, source->path, &bytes, err));
+    /* Pages of 2 MiB where there are any: a tenth of the time goes into faults on small ones. They
+     * are filled from the start, so none is taken in vain; a refusal changes nothing. */
+    (void)madvise(bytes.pages, bytes.page_bytes, MADV_HUGEPAGE);
     unpacker unpack = {0};
     co_status status = unpack_begin(source, &unpack, err);
     if (status == CO_OK) {

@@ -3,7 +3,8 @@
  *
  * A source is used by one thread at a time; the bytes it gave may be read by any. Nothing is
  * believed about sizes: memory grows with what the file really yields, never with what its header
- * promises, up to the number of bytes that the caller expects.
+ * promises, up to the number of bytes that the caller expects. A plain file stays mapped: it must
+ * not be shortened while it is in use (that ends the process with SIGBUS, as for every mapping).
  */
 #ifndef CO_DATA_SOURCE_H
 #define CO_DATA_SOURCE_H

@@ -82,12 +82,13 @@ static void test_order_is_the_streams(void **state)
 static void test_seeds_and_replicas_differ(void **state)
 {
     co_dataset *set = open_set("mnist", *state);
+    static const uint64_t seeds[3] = {1, 2, 1};
+    static const uint32_t replicas[3] = {0, 0, 1};
     uint32_t first[3][16];
     for (int i = 0; i < 3; i++) {
-        co_loader *loader = open_loader(set, &(co_loader_options){.batch = 16,
-                                                                  .shuffle = true,
-                                                                  .seed = i == 1 ? 2 : 1,
-                                                                  .replica = i == 2 ? 1 : 0});
+        const co_loader_options options = {
+            .batch = 16, .shuffle = true, .seed = seeds[i], .replica = replicas[i]};
+        co_loader *loader = open_loader(set, &options);
         memcpy(first[i], next_batch(loader)->samples, sizeof(first[i]));
         co_loader_destroy(loader);
     }
