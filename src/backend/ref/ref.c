@@ -90,6 +90,7 @@ co_status co_ref_backend_create(const co_backend_options *options, co_team *team
     CO_TRY(co_alloc(1, sizeof(co_backend), "the backend", &block, err));
     co_backend *backend = block;
     backend->ops = &ops;
+    backend->isa = "plain";
     backend->team = team;
     *out = backend;
     return CO_OK;
