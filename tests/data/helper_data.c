@@ -166,19 +166,16 @@ const char *real_data(const char *sub, char path[HELPER_PATH])
     return path;
 }
 
-void assert_fault(co_status status, co_status expected, const co_error *err, ...)
+void assert_fault_texts(co_status status, co_status expected, const co_error *err,
+                        const char *const *texts)
 {
     assert_string_equal(co_status_name(status), co_status_name(expected));
     assert_int_equal(err->status, expected);
-    va_list list;
-    va_start(list, err);
-    for (const char *text = va_arg(list, const char *); text != NULL;
-         text = va_arg(list, const char *)) {
-        if (strstr(err->text, text) == NULL) {
-            fail_msg("no '%s' in the message: %s", text, err->text);
+    for (; *texts != NULL; texts++) {
+        if (strstr(err->text, *texts) == NULL) {
+            fail_msg("no '%s' in the message: %s", *texts, err->text);
         }
     }
-    va_end(list);
 }
 
 void assert_ok(co_status status, const co_error *err)

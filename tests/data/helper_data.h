@@ -55,7 +55,10 @@ idx_image set_labels(int split);
 const char *real_data(const char *sub, char path[HELPER_PATH]);
 
 /* The status is `expected` and the message has each of the texts (NULL at the end). */
-void assert_fault(co_status status, co_status expected, const co_error *err, ...);
+#define assert_fault(status, expected, err, ...)                                                   \
+    assert_fault_texts(status, expected, err, (const char *const[]){__VA_ARGS__})
+void assert_fault_texts(co_status status, co_status expected, const co_error *err,
+                        const char *const *texts);
 void assert_ok(co_status status, const co_error *err);
 /* |a - b| <= most, in double (cmocka compares floats). */
 void assert_close(double a, double b, double most);
