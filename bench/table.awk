@@ -37,7 +37,7 @@ function collect(key, all,    r, cell, n, part) {
         n++
         a[n] = peer[cell]; b[n] = ours[cell]; c[n] = peer[cell] > 0 ? ours[cell] / peer[cell] : 0
         d[n] = limit_of[part[2]] > 0 ? rate[cell] / limit_of[part[2]] : 0
-         e[n] = peer_start[cell]; f[n] = start[cell]
+        e[n] = peer_start[cell]; f[n] = start[cell]
         g[n] = peer_memory[cell]; h[n] = memory[cell]
         low = n == 1 || c[n] < low ? c[n] : low
         high = n == 1 || c[n] > high ? c[n] : high
