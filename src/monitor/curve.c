@@ -17,7 +17,7 @@ enum {
     WIDTH_DEFAULT = 80,
     WIDTH_MAX = 120,
     WIDTH_FOR_TWO = 72, /* two plots side by side */
-    WIDTH_MIN = 24,
+    WIDTH_MIN = 40,     /* the longest title */
     TEXT_SIZE = 65536,
 };
 
@@ -184,11 +184,10 @@ static bool accuracy_panel(const curve_sink *sink, unsigned columns, panel *p)
     if (train) {
         spread(values, sink->series.bins, &p->plot.low, &p->plot.high);
     }
-    (void)snprintf(p->title, sizeof(p->title), "accuracy:%s%s%s%s",
-                   train ? (sink->console.utf8 ? " ─ training" : " . training") : "",
-                   train && evaluated ? "," : "",
-                   evaluated ? (sink->console.utf8 ? " ● " : " o ") : "",
-                   evaluated ? co_event_split_name(e->split) : "");
+    const char *marks = sink->console.utf8 ? " ● " : " o ";
+    const char *line = sink->console.utf8 ? " ─ training" : " . training";
+    (void)snprintf(p->title, sizeof(p->title), "accuracy%s%s%s", train ? line : "",
+                   evaluated ? marks : "", evaluated ? co_event_split_name(e->split) : "");
     p->scale = 100.0;
     p->unit = " %";
     round_range(&p->plot.low, &p->plot.high);
@@ -289,15 +288,15 @@ static void draw(const curve_sink *sink, co_text *text)
     count += loss_panel(sink, columns, &panels[count]);
     count += accuracy_panel(sink, columns, &panels[count]);
     co_text_put(text, sink->console.terminal ? "\r\033[K" : ""); /* a bar may be on this line */
-    co_text_put(text, count > 0 ? "\n" : "");
-    if (side_by_side) {
-        add_panels(sink, panels, count, text);
-    } else {
-        for (unsigned i = 0; i < count; i++) {
-            add_panels(sink, &panels[i], 1, text);
-        }
+    if (count == 0) {
+        return;
     }
-    co_text_put(text, count > 0 ? "\n" : "");
+    co_text_put(text, "\n");
+    unsigned at_once = side_by_side ? count : 1;
+    for (unsigned i = 0; i < count; i += at_once) {
+        add_panels(sink, &panels[i], at_once, text);
+    }
+    co_text_put(text, "\n");
 }
 
 /* --- events ---------------------------------------------------------------------------- */

@@ -18,8 +18,12 @@ static void set_dot(co_plot *plot, unsigned x, unsigned y)
     /* Braille: dots 1-2-3-7 down the left column, 4-5-6-8 down the right. */
     static const unsigned char braille[4][2] = {
         {0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
-    unsigned char bit = plot->utf8 ? braille[y % 4][x % 2] : (unsigned char)(1u << (y % 2));
-    plot->dots[y / dots_down(plot)][x / dots_across(plot)] |= bit;
+    unsigned char *cell = &plot->dots[y / dots_down(plot)][x / dots_across(plot)];
+    if (plot->utf8) {
+        *cell |= braille[y % 4][x % 2];
+    } else {
+        *cell |= (unsigned char)(1u << (y % 2));
+    }
 }
 
 /* The dot row of a value: 0 is the top. */
