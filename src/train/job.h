@@ -52,9 +52,6 @@ void co_job_close(co_job *job); /* NULL is allowed */
 CO_MUST_CHECK co_status co_job_evaluate_test(co_job *job, co_score *out, co_error *err);
 CO_MUST_CHECK co_status co_job_evaluate_validation(co_job *job, co_score *out, co_error *err);
 
-/* The name of the model that the settings ask for (--alt-model resolved). */
-CO_MUST_CHECK co_status co_job_model_name(const co_settings *settings, const char **out,
-                                          co_error *err);
 /* The threads that the settings ask for (0 resolved), and the name of their instruction set. */
 int co_job_threads(const co_settings *settings);
 const char *co_job_isa_word(const co_settings *settings);

@@ -1,6 +1,4 @@
 /* The model side of a job: threads, backend, graph, flat buffers and plans. */
-#include <string.h>
-
 #include "base/alloc.h"
 #include "graph/models/models.h"
 #include "train/job_parts.h"
@@ -27,38 +25,12 @@ co_status co_job_backend(const co_settings *settings, co_team *team, co_backend 
     return co_backend_create(names[settings->backend], &options, team, out, err);
 }
 
-/* S3's "alternative" networks, by data set. */
-co_status co_job_model_name(const co_settings *settings, const char **out, co_error *err)
-{
-    static const struct {
-        const char *dataset;
-        const char *model;
-    } alternatives[] = {
-        {"mnist", "cnn1"},  {"fashion_mnist", "cnn1"}, {"fashion-mnist", "cnn1"},
-        {"glyphs", "cnn1"}, {"cifar10", "cnn2"},       {"cifar100", "cnn2"},
-    };
-    if (!settings->alt_model) {
-        *out = settings->model;
-        return CO_OK;
-    }
-    for (size_t i = 0; i < sizeof(alternatives) / sizeof(alternatives[0]); i++) {
-        if (strcmp(settings->dataset, alternatives[i].dataset) == 0) {
-            *out = alternatives[i].model;
-            return CO_OK;
-        }
-    }
-    return co_fail(err, CO_USAGE, "--alt-model: there is no alternative network for '%s'",
-                   settings->dataset);
-}
-
 co_status co_job_open_model(co_job *job, co_error *err)
 {
     const co_settings *settings = job->settings;
     const co_dataset_info *info = co_dataset_describe(job->dataset);
     const co_shape input = {info->channels, info->height, info->width};
-    const char *name = NULL;
-    CO_TRY(co_job_model_name(settings, &name, err));
-    CO_TRY(co_model_build(name, input, info->classes, &job->graph, err));
+    CO_TRY(co_model_build(settings->model, input, info->classes, &job->graph, err));
     CO_TRY(co_team_create(co_job_threads(settings), &job->team, err));
     CO_TRY(co_job_backend(settings, job->team, &job->backend, err));
     CO_TRY(job->backend->ops->model_create(job->backend, job->graph, &job->model, err));
