@@ -1,0 +1,364 @@
+#include "backend/dnnl/kernel_table.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+static const char *const kernel_names[CO_KERNEL_COUNT] = {
+    "lane_direct", "lane_winograd", "dnnl_direct", "dnnl_winograd", "dnnl_gemm",
+};
+static const char *const pass_names[CO_PASSES] = {"forward", "data", "weights"};
+static const char *const isa_names[] = {"plain", "avx2", "avx512"};
+enum { ISA_COUNT = sizeof(isa_names) / sizeof(isa_names[0]) };
+
+const char *co_kernel_name(co_kernel kernel)
+{
+    return kernel_names[kernel];
+}
+
+bool co_kernel_is_lane(co_kernel kernel)
+{
+    return kernel == CO_KERNEL_LANE_DIRECT || kernel == CO_KERNEL_LANE_WINOGRAD;
+}
+
+/* ------------------------------------------------------------------ the committed rules */
+
+enum { ANY = 1 << 30 };
+
+/* A convolution matches when nothing of it is above the limits; `square3` asks for a 3x3 kernel
+ * with stride 1. The family of lane kernels chooses between direct and Winograd by itself
+ * (co_lane_conv_choose). */
+typedef struct rule {
+    int max_in; /* channels per group */
+    int max_out;
+    int max_plane; /* pixels of the output */
+    bool square3;
+    bool lane;
+    co_kernel kernel; /* where not lane */
+} rule;
+
+static const rule rules[] = {
+    /* Few channels: oneDNN pads them to 16, or falls to its reference code. */
+    {15, ANY, ANY, false, true, CO_KERNEL_LANE_DIRECT},
+    {ANY, 15, ANY, false, true, CO_KERNEL_LANE_DIRECT},
+    /* Small networks: everything stays in lanes. */
+    {64, 64, 1024, false, true, CO_KERNEL_LANE_DIRECT},
+    /* Tiny planes leave Winograd nothing to save. */
+    {ANY, ANY, 15, false, false, CO_KERNEL_DNNL_DIRECT},
+    {ANY, ANY, ANY, true, false, CO_KERNEL_DNNL_WINOGRAD},
+    {ANY, ANY, ANY, false, false, CO_KERNEL_DNNL_DIRECT},
+};
+enum { RULE_COUNT = sizeof(rules) / sizeof(rules[0]) };
+
+static bool is_square3(const co_conv2d *c)
+{
+    return c->kernel_h == 3 && c->kernel_w == 3 && c->stride_h == 1 && c->stride_w == 1 &&
+           c->groups == 1;
+}
+
+static bool rule_matches(const rule *r, const co_kernel_query *q)
+{
+    return q->in.channels / q->conv.groups <= r->max_in &&
+           q->out.channels / q->conv.groups <= r->max_out &&
+           (int64_t)q->out.height * q->out.width <= r->max_plane &&
+           (!r->square3 || is_square3(&q->conv));
+}
+
+static void choose_lane(const co_kernel_query *q, co_kernel_choice *choice)
+{
+    const co_lane_ops *ops = co_lane_ops_for(q->isa);
+    co_lane_conv d;
+    memset(&d, 0, sizeof(d));
+    d.rows = q->batch;
+    d.in_channels = q->in.channels;
+    d.in_h = q->in.height;
+    d.in_w = q->in.width;
+    d.out_channels = q->out.channels;
+    d.kernel_h = q->conv.kernel_h;
+    d.kernel_w = q->conv.kernel_w;
+    d.stride_h = q->conv.stride_h;
+    d.stride_w = q->conv.stride_w;
+    d.pad_h = q->conv.pad_h;
+    d.pad_w = q->conv.pad_w;
+    d.groups = q->conv.groups;
+    co_lane_conv_init(&d, ops != NULL ? ops->lanes : CO_LANE_MAX);
+    co_lane_conv_choose(&d);
+    for (int pass = 0; pass < CO_PASSES; pass++) {
+        choice->pass[pass] = d.algorithm[pass] == CO_LANE_WINOGRAD ? CO_KERNEL_LANE_WINOGRAD
+                                                                   : CO_KERNEL_LANE_DIRECT;
+    }
+}
+
+/* The first rule of the wanted family, or of any. */
+static void choose_by_rules(const co_kernel_query *q, co_family_choice family,
+                            co_kernel_choice *choice)
+{
+    for (int i = 0; i < RULE_COUNT; i++) {
+        const rule *r = &rules[i];
+        bool lane = family == CO_FAMILY_TABLE ? r->lane : family == CO_FAMILY_LANE;
+        if (!rule_matches(r, q) || (family == CO_FAMILY_DNNL && r->lane)) {
+            continue;
+        }
+        if (lane) {
+            choose_lane(q, choice);
+            return;
+        }
+        for (int pass = 0; pass < CO_PASSES; pass++) {
+            choice->pass[pass] = r->kernel;
+        }
+        return;
+    }
+}
+
+/* ------------------------------------------------------------------ rows of a tune file */
+
+static bool same_shape(co_shape a, co_shape b)
+{
+    return a.channels == b.channels && a.height == b.height && a.width == b.width;
+}
+
+static bool same_query(const co_kernel_query *a, const co_kernel_query *b)
+{
+    const co_conv2d *x = &a->conv;
+    const co_conv2d *y = &b->conv;
+    return a->batch == b->batch && same_shape(a->in, b->in) && same_shape(a->out, b->out) &&
+           x->kernel_h == y->kernel_h && x->kernel_w == y->kernel_w && x->stride_h == y->stride_h &&
+           x->stride_w == y->stride_w && x->pad_h == y->pad_h && x->pad_w == y->pad_w &&
+           x->groups == y->groups && a->isa == b->isa && a->threads == b->threads &&
+           memcmp(a->version, b->version, sizeof(a->version)) == 0;
+}
+
+static const co_tune_row *find_row(const co_tuning *tuning, const co_kernel_query *q,
+                                   co_lane_pass pass)
+{
+    for (int i = tuning->count - 1; i >= 0; i--) { /* the last one written wins */
+        if (tuning->rows[i].pass == pass && same_query(&tuning->rows[i].query, q)) {
+            return &tuning->rows[i];
+        }
+    }
+    return NULL;
+}
+
+co_kernel_choice co_kernel_choose(const co_kernel_query *query, const co_tuning *tuning,
+                                  co_family_choice forced)
+{
+    co_kernel_choice choice = {{CO_KERNEL_LANE_DIRECT}};
+    const co_tune_row *forward = find_row(tuning, query, CO_LANE_FORWARD);
+    co_family_choice family = forced;
+    if (family == CO_FAMILY_TABLE && forward != NULL) {
+        family = co_kernel_is_lane(forward->kernel) ? CO_FAMILY_LANE : CO_FAMILY_DNNL;
+    }
+    choose_by_rules(query, family, &choice);
+    bool lane = co_kernel_is_lane(choice.pass[CO_LANE_FORWARD]);
+    for (int pass = 0; pass < CO_PASSES; pass++) {
+        const co_tune_row *row = find_row(tuning, query, (co_lane_pass)pass);
+        if (row != NULL && co_kernel_is_lane(row->kernel) == lane) {
+            choice.pass[pass] = row->kernel;
+        }
+    }
+    return choice;
+}
+
+co_status co_tuning_add(co_tuning *tuning, const co_tune_row *row, co_error *err)
+{
+    if (tuning->count == tuning->capacity) {
+        int capacity = tuning->capacity == 0 ? 32 : 2 * tuning->capacity;
+        void *rows = NULL;
+        CO_TRY(co_alloc((size_t)capacity, sizeof(co_tune_row), "rows of a tune file", &rows, err));
+        if (tuning->count > 0) {
+            memcpy(rows, tuning->rows, (size_t)tuning->count * sizeof(co_tune_row));
+        }
+        co_free(tuning->rows);
+        tuning->rows = rows;
+        tuning->capacity = capacity;
+    }
+    tuning->rows[tuning->count++] = *row;
+    return CO_OK;
+}
+
+void co_tuning_free(co_tuning *tuning)
+{
+    co_free(tuning->rows);
+    memset(tuning, 0, sizeof(*tuning));
+}
+
+int co_tune_row_print(const co_tune_row *row, char *line, size_t size)
+{
+    const co_kernel_query *q = &row->query;
+    const co_conv2d *c = &q->conv;
+    return snprintf(line, size,
+                    "conv %dx%dx%d -> %dx%dx%d k%dx%d s%dx%d p%dx%d g%d n%d %s %s t%d "
+                    "dnnl%d.%d.%d = %s\n",
+                    q->in.channels, q->in.height, q->in.width, q->out.channels, q->out.height,
+                    q->out.width, c->kernel_h, c->kernel_w, c->stride_h, c->stride_w, c->pad_h,
+                    c->pad_w, c->groups, q->batch, pass_names[row->pass], isa_names[q->isa],
+                    q->threads, q->version[0], q->version[1], q->version[2],
+                    kernel_names[row->kernel]);
+}
+
+/* ------------------------------------------------------------------ reading */
+
+/* A cursor over one line; after the first mismatch `expected` names it and all else is skipped. */
+typedef struct cursor {
+    const char *at;
+    const char *expected;
+} cursor;
+
+static void text(cursor *c, const char *word)
+{
+    size_t length = strlen(word);
+    if (c->expected != NULL) {
+        return;
+    }
+    if (strncmp(c->at, word, length) != 0) {
+        c->expected = word;
+        return;
+    }
+    c->at += length;
+}
+
+static void number(cursor *c, int least, int *out)
+{
+    enum { DIGITS = 8 };
+    if (c->expected != NULL) {
+        return;
+    }
+    int value = 0;
+    int digits = 0;
+    while (digits <= DIGITS && c->at[digits] >= '0' && c->at[digits] <= '9') {
+        value = 10 * value + (c->at[digits] - '0');
+        digits++;
+    }
+    if (digits == 0 || digits > DIGITS || value < least) {
+        c->expected = least > 0 ? "a number from 1 to 99999999" : "a number from 0 to 99999999";
+        return;
+    }
+    c->at += digits;
+    *out = value;
+}
+
+static void numbers(cursor *c, const char *before, int least, int *first, int *second)
+{
+    text(c, before);
+    number(c, least, first);
+    text(c, "x");
+    number(c, least, second);
+}
+
+static int name(cursor *c, const char *const *names, int count, const char *what)
+{
+    if (c->expected != NULL) {
+        return 0;
+    }
+    size_t length = strcspn(c->at, " \n");
+    for (int i = 0; i < count; i++) {
+        if (strlen(names[i]) == length && strncmp(names[i], c->at, length) == 0) {
+            c->at += length;
+            return i;
+        }
+    }
+    c->expected = what;
+    return 0;
+}
+
+static void shape(cursor *c, co_shape *s)
+{
+    number(c, 1, &s->channels);
+    numbers(c, "x", 1, &s->height, &s->width);
+}
+
+static void parse_row(cursor *c, co_tune_row *row)
+{
+    co_kernel_query *q = &row->query;
+    text(c, "conv ");
+    shape(c, &q->in);
+    text(c, " -> ");
+    shape(c, &q->out);
+    numbers(c, " k", 1, &q->conv.kernel_h, &q->conv.kernel_w);
+    numbers(c, " s", 1, &q->conv.stride_h, &q->conv.stride_w);
+    numbers(c, " p", 0, &q->conv.pad_h, &q->conv.pad_w);
+    text(c, " g");
+    number(c, 1, &q->conv.groups);
+    text(c, " n");
+    number(c, 1, &q->batch);
+    text(c, " ");
+    row->pass = (co_lane_pass)name(c, pass_names, CO_PASSES, "forward, data or weights");
+    text(c, " ");
+    q->isa = (co_lane_isa)name(c, isa_names, ISA_COUNT, "plain, avx2 or avx512");
+    text(c, " t");
+    number(c, 1, &q->threads);
+    text(c, " dnnl");
+    number(c, 0, &q->version[0]);
+    text(c, ".");
+    number(c, 0, &q->version[1]);
+    text(c, ".");
+    number(c, 0, &q->version[2]);
+    text(c, " = ");
+    row->kernel = (co_kernel)name(c, kernel_names, CO_KERNEL_COUNT,
+                                  "lane_direct, lane_winograd, dnnl_direct, dnnl_winograd or "
+                                  "dnnl_gemm");
+    if (c->expected == NULL && *c->at != '\n' && *c->at != '\0') {
+        c->expected = "the end of the line";
+    }
+    q->conv.out_channels = q->out.channels;
+}
+
+/* Winograd in lanes exists for one kind of kernel only. */
+static const char *contradiction(const co_tune_row *row)
+{
+    const co_kernel_query *q = &row->query;
+    bool fits = is_square3(&q->conv) && q->conv.pad_h == q->conv.pad_w && q->conv.pad_h <= 1;
+    if (row->kernel == CO_KERNEL_LANE_WINOGRAD && !fits) {
+        return "lane_winograd needs k3x3 s1x1 g1 and p0x0 or p1x1";
+    }
+    if (q->in.channels % q->conv.groups != 0 || q->out.channels % q->conv.groups != 0) {
+        return "the groups do not divide the channels";
+    }
+    return NULL;
+}
+
+static co_status read_line(co_tuning *tuning, const char *path, int number_of_line,
+                           const char *line, co_error *err)
+{
+    if (line[0] == '#' || line[0] == '\n' || line[0] == '\0') {
+        return CO_OK;
+    }
+    cursor c = {line, NULL};
+    co_tune_row row;
+    memset(&row, 0, sizeof(row));
+    parse_row(&c, &row);
+    if (c.expected != NULL) {
+        return co_fail(err, CO_DATA, "%s:%d:%d: expected %s; write the file with: cohort tune",
+                       path, number_of_line, (int)(c.at - line) + 1, c.expected);
+    }
+    const char *wrong = contradiction(&row);
+    if (wrong != NULL) {
+        return co_fail(err, CO_DATA, "%s:%d: %s", path, number_of_line, wrong);
+    }
+    return co_tuning_add(tuning, &row, err);
+}
+
+co_status co_tuning_load(co_tuning *tuning, const char *path, co_error *err)
+{
+    enum { LINE = 512, MAX_ROWS = 100000 };
+    char line[LINE];
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return co_fail_errno(err, CO_FILE, errno, "cannot read the tune file %s", path);
+    }
+    co_status status = CO_OK;
+    for (int i = 1; status == CO_OK && fgets(line, LINE, file) != NULL; i++) {
+        if (strlen(line) == LINE - 1 || i > MAX_ROWS) {
+            status = co_fail(err, CO_DATA, "%s:%d: %s", path, i,
+                             i > MAX_ROWS ? "too many rows" : "the line is too long");
+        } else {
+            status = read_line(tuning, path, i, line, err);
+        }
+    }
+    if (status == CO_OK && ferror(file) != 0) {
+        status = co_fail_errno(err, CO_FILE, errno, "cannot read the tune file %s", path);
+    }
+    fclose(file);
+    return status;
+}
