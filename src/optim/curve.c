@@ -4,7 +4,8 @@
 
 double co_curve_step(double lr, double gamma, uint64_t every, uint64_t epoch)
 {
-    return lr * pow(gamma, (double)(epoch / every));
+    uint64_t drops = epoch / every;
+    return lr * pow(gamma, (double)drops);
 }
 
 double co_curve_milestones(double lr, double gamma, const double *milestones, int count,

@@ -196,8 +196,8 @@ static double cosine_at(const co_schedule *s, uint64_t step)
 {
     double steps_per_epoch = (double)s->steps_per_epoch;
     if (s->frozen_cosine) {
-        double epoch = (double)(step / s->steps_per_epoch);
-        return co_curve_cosine(s->base.lr, epoch, s->epochs * steps_per_epoch);
+        uint64_t epoch = step / s->steps_per_epoch;
+        return co_curve_cosine(s->base.lr, (double)epoch, s->epochs * steps_per_epoch);
     }
     double time = (double)step / steps_per_epoch - s->warmup_epochs;
     return co_curve_cosine(s->base.lr, time > 0.0 ? time : 0.0, s->epochs - s->warmup_epochs);
@@ -233,7 +233,8 @@ static double warmup_at(const co_schedule *s, uint64_t step)
         return 1.0; /* its points say it already */
     }
     if (s->warmup_by_epoch) {
-        return co_curve_warmup((double)(step / s->steps_per_epoch), s->warmup_epochs);
+        uint64_t epoch = step / s->steps_per_epoch;
+        return co_curve_warmup((double)epoch, s->warmup_epochs);
     }
     return co_curve_warmup((double)step, s->warmup_epochs * (double)s->steps_per_epoch);
 }
