@@ -49,6 +49,7 @@ static void test_names(void **state)
         }
         assert_string_equal(backend->ops->name, names[i]);
         assert_ptr_equal(backend->team, team);
+        assert_string_equal(backend->isa, "plain");
         backend->ops->destroy(backend);
         co_team_destroy(team);
     }
