@@ -241,6 +241,7 @@ static co_status run_traced(co_step_job *job, trace *t, int steps, co_error *err
     return status;
 }
 
+/* Layers that run as one kernel are announced together: the time is with the last of them. */
 static void print_trace(const co_graph *graph, const trace *t, int steps)
 {
     static const char *const passes[] = {"forward", "weights", "data"};
