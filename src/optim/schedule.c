@@ -25,15 +25,6 @@ struct co_schedule {
     double epochs;
 };
 
-/* S3's Adam takes the momentum setting for beta1, and 0.99 at least (SYSTEMS 5.4). */
-static double beta1_of(const co_settings *settings)
-{
-    if (settings->profile != (int)CO_CONF_PROFILE_S3 || !settings->alr) {
-        return settings->adam_beta1;
-    }
-    return settings->momentum > 0.99 ? settings->momentum : 0.99;
-}
-
 static co_hyper base_of(const co_settings *settings)
 {
     return (co_hyper){
@@ -41,7 +32,7 @@ static co_hyper base_of(const co_settings *settings)
         .momentum = settings->momentum,
         .weight_decay = settings->weight_decay,
         .nesterov = settings->nesterov,
-        .beta1 = beta1_of(settings),
+        .beta1 = settings->adam_beta1,
         .beta2 = settings->adam_beta2,
         .epsilon = settings->adam_eps,
     };
@@ -158,7 +149,7 @@ co_status co_schedule_create(const co_settings *settings, uint64_t steps_per_epo
     void *block = NULL;
     CO_TRY(co_alloc(1, sizeof(co_schedule), "the schedule", &block, err));
     co_schedule *schedule = block;
-    bool adam = settings->optimizer == (int)CO_CONF_OPTIMIZER_ADAM || settings->alr;
+    bool adam = settings->optimizer == (int)CO_CONF_OPTIMIZER_ADAM;
     bool s3 = settings->profile == (int)CO_CONF_PROFILE_S3;
     schedule->optimizer = adam ? CO_OPTIMIZER_ADAM : CO_OPTIMIZER_SGD;
     schedule->base = base_of(settings);
