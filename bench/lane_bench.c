@@ -1,7 +1,7 @@
 /* Speed of the lane kernels, one line per kernel and shape: microseconds per batch of 64, GFLOP/s
  * (counted as direct convolution) and percent of the measured peak of one core.
  *
- *   lane_bench [avx512|avx2|plain] [milliseconds per kernel]
+ *   lane_bench [avx512|avx2|plain] [milliseconds per kernel] [part of the names to run]
  *
  * Each kernel runs many times and the best time counts: other programs only ever make it slower. */
 #include <stdio.h>
@@ -20,8 +20,8 @@ typedef struct bench {
     const co_lane_ops *ops;
     double peak_gflops;
     double budget_s;
-    double total_us[2]; /* of the network that is being timed: everything, flop-counted part */
-    double total_gflop;
+    const char *filter;
+    double total_us, total_gflop; /* of the network that is being timed */
 } bench;
 
 typedef void (*bench_func)(void *context);
@@ -29,7 +29,7 @@ typedef void (*bench_func)(void *context);
 static double now_s(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* other programs may take the core */
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -71,8 +71,11 @@ static double best_time(const bench *b, bench_func run, void *context)
 
 static void report(bench *b, const char *name, double mflop, bench_func run, void *context)
 {
+    if (strstr(name, b->filter) == NULL) {
+        return;
+    }
     double t = best_time(b, run, context);
-    b->total_us[0] += t * 1e6;
+    b->total_us += t * 1e6;
     b->total_gflop += mflop * 1e-3;
     if (mflop > 0.0) {
         printf("%-44s %9.1f us %8.1f GFLOP/s %6.1f %%\n", name, t * 1e6, mflop * 1e-3 / t,
@@ -84,10 +87,13 @@ static void report(bench *b, const char *name, double mflop, bench_func run, voi
 
 static void end_network(bench *b, const char *name)
 {
-    double s = b->total_us[0] * 1e-6;
+    if (b->filter[0] != '\0') {
+        return;
+    }
+    double s = b->total_us * 1e-6;
     printf("%-44s %9.1f us %8.1f GFLOP/s %6.1f %% %8.0f img/s\n\n", name, s * 1e6,
            b->total_gflop / s, 100.0 * b->total_gflop / s / b->peak_gflops, BATCH / s);
-    b->total_us[0] = 0.0;
+    b->total_us = 0.0;
     b->total_gflop = 0.0;
 }
 
@@ -104,6 +110,10 @@ static void run_conv(void *context)
 {
     conv_bench *c = context;
     co_lane_conv_args a = c->a;
+    if (co_lane_conv_takes_pooled(&c->d, c->pass)) {
+        a.dy = NULL;
+        a.dpooled = c->dpooled;
+    }
     if (c->pass != CO_LANE_WEIGHTS) {
         a.packed = c->packed[c->pass];
     }
@@ -151,9 +161,14 @@ static void conv_rooms(conv_bench *c)
     c->scratch = values(scratch);
     c->dpooled = values(y);
     c->dy = values(dy);
-    c->a = (co_lane_conv_args){.x = values(x), .bias = values((size_t)d->out_channels),
-                               .y = values(y), .pool_index = room(y), .dy = c->dy,
-                               .dx = values(x), .relu_x = NULL, .dw = values(weights),
+    c->a = (co_lane_conv_args){.x = values(x),
+                               .bias = values((size_t)d->out_channels),
+                               .y = values(y),
+                               .pool_index = room(y),
+                               .dy = c->dy,
+                               .dx = values(x),
+                               .relu_x = NULL,
+                               .dw = values(weights),
                                .dbias = values((size_t)d->out_channels)};
 }
 
@@ -191,13 +206,15 @@ static void bench_conv(bench *b, const char *name, co_lane_conv d, int algorithm
         }
     }
     conv_rooms(&c);
-    double mflop = 2e-6 * BATCH * c.d.out_channels * c.d.in_channels * c.d.kernel_h *
-                   c.d.kernel_w * c.d.used_h * c.d.used_w;
+    double mflop = 2e-6 * BATCH * c.d.out_channels * c.d.in_channels * c.d.kernel_h * c.d.kernel_w *
+                   c.d.used_h * c.d.used_w;
     char line[96];
     snprintf(line, sizeof line, "%s pack", name);
     report(b, line, 0.0, run_pack, &c);
     for (int pass = 0; pass < 3; pass++) {
-        if (pass == CO_LANE_DATA && d.pool > 1) {
+        bool unpool = !co_lane_conv_takes_pooled(&c.d, CO_LANE_WEIGHTS) ||
+                      (data && !co_lane_conv_takes_pooled(&c.d, CO_LANE_DATA));
+        if (pass == CO_LANE_DATA && d.pool > 1 && unpool) {
             snprintf(line, sizeof line, "%s unpool", name);
             report(b, line, 0.0, run_unpool, &c);
         }
@@ -241,8 +258,8 @@ static void bench_linear(bench *b, int inputs, int outputs)
     float *bias = values((size_t)outputs);
     float *dx = values(in);
     float *dy = values(out);
-    c.a = (co_lane_linear_args){.x = x, .w = w, .bias = bias, .y = y, .dy = dy, .dx = dx, .dw = dw,
-                                .dbias = bias};
+    c.a = (co_lane_linear_args){
+        .x = x, .w = w, .bias = bias, .y = y, .dy = dy, .dx = dx, .dw = dw, .dbias = bias};
     double mflop = 2e-6 * BATCH * inputs * outputs;
     for (int pass = 0; pass < 3; pass++) {
         c.pass = (co_lane_pass)pass;
@@ -285,8 +302,14 @@ static void run_dropout(void *context)
 static void bench_input(bench *b, int halo)
 {
     float one = 1.0f;
-    other_bench c = {.ops = b->ops, .input = {.rows = BATCH, .channels = 1, .h = 28, .w = 28,
-                                              .halo = halo, .scale = &one, .shift = &one}};
+    other_bench c = {.ops = b->ops,
+                     .input = {.rows = BATCH,
+                               .channels = 1,
+                               .h = 28,
+                               .w = 28,
+                               .halo = halo,
+                               .scale = &one,
+                               .shift = &one}};
     co_lane_input_init(&c.input, b->ops->lanes);
     c.pixels = room(BATCH * 28 * 28);
     c.x = values(co_lane_floats(BATCH, (size_t)((28 + 2 * halo) * (28 + 2 * halo)), b->ops->lanes));
@@ -297,8 +320,8 @@ static void bench_input(bench *b, int halo)
 
 static void bench_dropout(bench *b, int elements)
 {
-    other_bench c = {.ops = b->ops, .drop = {.rows = BATCH, .channels = elements, .plane = 1,
-                                             .p = 0.25f}};
+    other_bench c = {.ops = b->ops,
+                     .drop = {.rows = BATCH, .channels = elements, .plane = 1, .p = 0.25f}};
     co_lane_dropout_init(&c.drop, b->ops->lanes);
     size_t floats = co_lane_floats(BATCH, (size_t)elements, b->ops->lanes);
     c.x = values(floats);
@@ -312,9 +335,16 @@ static void bench_dropout(bench *b, int elements)
 
 static co_lane_conv square(int in, int out, int size, int kernel, int pad, int pool)
 {
-    return (co_lane_conv){.in_channels = in, .out_channels = out, .in_h = size, .in_w = size,
-                          .kernel_h = kernel, .kernel_w = kernel, .pad_h = pad, .pad_w = pad,
-                          .pool = pool, .relu = true};
+    return (co_lane_conv){.in_channels = in,
+                          .out_channels = out,
+                          .in_h = size,
+                          .in_w = size,
+                          .kernel_h = kernel,
+                          .kernel_w = kernel,
+                          .pad_h = pad,
+                          .pad_w = pad,
+                          .pool = pool,
+                          .relu = true};
 }
 
 static void bench_networks(bench *b)
@@ -371,8 +401,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", err.text);
         return 2;
     }
-    bench b = {.ops = co_lane_ops_for(isa),
-               .budget_s = 1e-3 * (argc > 2 ? atof(argv[2]) : 100.0)};
+    bench b = {.ops = co_lane_ops_for(isa), .budget_s = 1e-3 * (argc > 2 ? atof(argv[2]) : 100.0),
+               .filter = argc > 3 ? argv[3] : ""};
     b.peak_gflops = co_lane_peak_gflops(isa);
     printf("%s, batch %d, peak of one core %.0f GFLOP/s\n\n", b.ops->name, BATCH, b.peak_gflops);
     bench_networks(&b);

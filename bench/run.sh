@@ -3,7 +3,7 @@
 #
 # Every round runs the peer in both memory layouts and cohort, one after the other, for each model
 # and number of threads; the faster layout of a round is the peer. What counts is the median of the
-# rounds' ratios. A round in which other processes took more than 5 % of a core is left out (unless
+# rounds' ratios; "cpu ratio" compares processor time, which other processes disturb less. A round in which other processes took more than 5 % of a core is left out (unless
 # all were like that: marked with "!"). Settings, as environment variables:
 #   ROUNDS=5  MODELS="lenet5 cnn1 mnistnet"  THREADS="1 2"  BATCH=64  SECONDS_PER_CHUNK=0.5
 #   CHUNKS=3  PYTHON=/usr/bin/python3
@@ -80,15 +80,15 @@ measure() {
     awk -v OFS='\t' -v head="$round $who $layout $model $threads" -v own="$own" -v ticks="$ticks" \
         -v hz="$hertz" -v wall="$wall" -v rate="$(field "$line" img_s)" \
         -v first="$(field "$line" first_step_ms)" -v rss="$(field "$line" peak_rss_mib)" \
-        -v gflops="$(field "$line" gflops)" -v peak="$(field "$line" peak_gflops)" \
+        -v cpu="$(field "$line" cpu_us)" -v gflops="$(field "$line" gflops)" -v peak="$(field "$line" peak_gflops)" \
         '{ foreign = (ticks / hz - ($1 - own)) / wall
            gsub(" ", "\t", head)
            print head, rate, first, rss, gflops + 0, peak + 0,
-                 sprintf("%.3f", foreign < 0 ? 0 : foreign) }' "$build/bench/own" >>"$runs"
+                 sprintf("%.3f", foreign < 0 ? 0 : foreign), cpu }' "$build/bench/own" >>"$runs"
 }
 
 printf 'round\twho\tlayout\tmodel\tthreads\timg_s\tfirst_step_ms\tpeak_rss_mib\tgflops\t' >"$runs"
-printf 'peak_gflops\tforeign_cores\n' >>"$runs"
+printf 'peak_gflops\tforeign_cores\tcpu_us\n' >>"$runs"
 say "$rounds rounds; $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), $cpus processors"
 "$build/bench/peak" 1 "$cpus" | sed 's/^/bench: /' >&2
 for ((round = 1; round <= rounds; round++)); do

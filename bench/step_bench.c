@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -23,7 +24,8 @@ typedef struct arguments {
 
 /* What was measured. */
 typedef struct result {
-    double rate; /* images per second */
+    double step_us; /* by the clock, and of processor time of all threads */
+    double cpu_us;
     double first_step_ms;
     double rss_mib;
     double peak_rss_mib;
@@ -172,9 +174,20 @@ static double status_mib(const char *key)
     return mib;
 }
 
-static co_status chunk(co_step_job *job, double seconds, int least, double *rate, co_error *err)
+/* Microseconds of processor time of all threads. */
+static double cpu_now(void)
+{
+    struct timespec t = {0};
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return 1e6 * (double)t.tv_sec + 1e-3 * (double)t.tv_nsec;
+}
+
+/* Runs steps for that long, at least `least`; *wall_us and *cpu_us are those of one step. */
+static co_status chunk(co_step_job *job, double seconds, int least, double *wall_us, double *cpu_us,
+                       co_error *err)
 {
     double begin = now();
+    double begin_cpu = cpu_now();
     double took = 0.0;
     int steps = 0;
     while (steps < least || took < seconds) {
@@ -182,7 +195,8 @@ static co_status chunk(co_step_job *job, double seconds, int least, double *rate
         steps++;
         took = now() - begin;
     }
-    *rate = steps / took;
+    *wall_us = 1e6 * took / steps;
+    *cpu_us = (cpu_now() - begin_cpu) / steps;
     return CO_OK;
 }
 
@@ -193,18 +207,23 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static co_status measure_rate(const arguments *args, co_step_job *job, result *out, co_error *err)
+static double median(double *values, int count)
 {
-    double rates[MAX_CHUNKS];
-    CO_TRY(chunk(job, args->seconds, 3, &rates[0], err)); /* warm-up */
+    qsort(values, (size_t)count, sizeof(values[0]), compare);
+    return 0.5 * (values[count / 2] + values[(count - 1) / 2]);
+}
+
+static co_status measure_steps(const arguments *args, co_step_job *job, result *out, co_error *err)
+{
+    double wall[MAX_CHUNKS];
+    double cpu[MAX_CHUNKS];
+    CO_TRY(chunk(job, args->seconds, 3, &wall[0], &cpu[0], err)); /* warm-up */
     for (int i = 0; i < args->chunks; i++) {
-        CO_TRY(chunk(job, args->seconds, 2, &rates[i], err));
+        CO_TRY(chunk(job, args->seconds, 2, &wall[i], &cpu[i], err));
     }
-    qsort(rates, (size_t)args->chunks, sizeof(rates[0]), compare);
-    double middle = 0.5 * (rates[args->chunks / 2] +
-                           rates[(args->chunks - 1) / 2]); /* steps per second */
-    out->rate = middle * args->step.batch;
-    out->gflops = out->rate * co_step_flops(job->graph) * 1e-9;
+    out->step_us = median(wall, args->chunks);
+    out->cpu_us = median(cpu, args->chunks);
+    out->gflops = args->step.batch / out->step_us * co_step_flops(job->graph) * 1e-3;
     return CO_OK;
 }
 
@@ -285,7 +304,7 @@ static co_status measure(const arguments *args, co_step_job *job, result *out, c
         out->peak_rss_mib = status_mib("VmHWM:");
         return CO_OK;
     }
-    CO_TRY(measure_rate(args, job, out, err));
+    CO_TRY(measure_steps(args, job, out, err));
     out->rss_mib = status_mib("VmRSS:");
     out->peak_rss_mib = status_mib("VmHWM:");
     if (args->trace) {
@@ -299,12 +318,12 @@ static void print_result(const arguments *args, const result *r)
 {
     printf("{\"program\": \"cohort\", \"model\": \"%s\", \"batch\": %d, \"threads\": %d, "
            "\"isa\": \"%s\", \"backend\": \"%s\", \"img_s\": %.1f, \"step_us\": %.1f, "
-           "\"first_step_ms\": %.1f, \"peak_rss_mib\": %.1f, \"rss_mib\": %.1f, "
-           "\"gflops\": %.1f, \"peak_gflops\": %.1f, \"of_peak\": %.3f}\n",
+           "\"cpu_us\": %.1f, \"first_step_ms\": %.1f, \"peak_rss_mib\": %.1f, "
+           "\"rss_mib\": %.1f, \"gflops\": %.1f, \"peak_gflops\": %.1f, \"of_peak\": %.3f}\n",
            args->step.model, args->step.batch, args->step.threads, args->step.isa,
-           args->step.backend, r->rate, r->rate > 0.0 ? 1e6 * args->step.batch / r->rate : 0.0,
-           r->first_step_ms, r->peak_rss_mib, r->rss_mib, r->gflops, r->peak_gflops,
-           r->peak_gflops > 0.0 ? r->gflops / r->peak_gflops : 0.0);
+           args->step.backend, r->step_us > 0.0 ? 1e6 * args->step.batch / r->step_us : 0.0,
+           r->step_us, r->cpu_us, r->first_step_ms, r->peak_rss_mib, r->rss_mib, r->gflops,
+           r->peak_gflops, r->peak_gflops > 0.0 ? r->gflops / r->peak_gflops : 0.0);
 }
 
 int main(int argc, char **argv)

@@ -49,13 +49,14 @@ def batches(torch, args, layout):
             yield x.contiguous(memory_format=layout), labels[rows]
 
 
-def chunk_rate(step, source, batch, seconds, least):
-    begin = time.perf_counter()
+def run_chunk(step, source, seconds, least):
+    """Seconds of a step by the clock and of processor time, over one chunk."""
+    begin, begin_cpu = time.perf_counter(), time.process_time()
     steps = 0
     while steps < least or time.perf_counter() - begin < seconds:
         step(*next(source))
         steps += 1
-    return steps * batch / (time.perf_counter() - begin)
+    return (time.perf_counter() - begin) / steps, (time.process_time() - begin_cpu) / steps
 
 
 def main():
@@ -83,15 +84,16 @@ def main():
 
     step(*next(source))
     first_ms = 1e3 * (time.time() - (args.started or started))
-    rates = []
+    wall = cpu = 0.0
     if not args.first_step_only:
-        chunk_rate(step, source, args.batch, args.seconds, 3)  # warm-up
-        rates = [chunk_rate(step, source, args.batch, args.seconds, 2) for _ in range(args.chunks)]
-    rate = statistics.median(rates) if rates else 0.0
+        run_chunk(step, source, args.seconds, 3)  # warm-up
+        chunks = [run_chunk(step, source, args.seconds, 2) for _ in range(args.chunks)]
+        wall, cpu = (statistics.median(values) for values in zip(*chunks))
     print(json.dumps({
         "program": "pytorch " + torch.__version__, "model": args.model, "batch": args.batch,
         "threads": args.threads, "isa": "", "layout": args.layout, "tuned": args.tuned,
-        "img_s": round(rate, 1), "step_us": round(1e6 * args.batch / rate, 1) if rates else 0,
+        "img_s": round(args.batch / wall, 1) if wall else 0, "step_us": round(1e6 * wall, 1),
+        "cpu_us": round(1e6 * cpu, 1),
         "first_step_ms": round(first_ms, 1), "peak_rss_mib": round(resident_mib("VmHWM"), 1),
         "rss_mib": round(resident_mib("VmRSS"), 1)}))
 
