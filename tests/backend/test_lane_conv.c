@@ -46,7 +46,6 @@ static void check_random(const co_lane_ops *ops)
     for (uint32_t seed = 0; seed < SHAPES; seed++) {
         co_rng rng = test_rng(1000 + seed);
         co_lane_conv d = random_conv(&rng, ops);
-        conv_print(ops, &d, seed);
         conv_check(ops, &d, 1e-5, seed % 3 != 0, seed);
     }
 }
@@ -102,7 +101,6 @@ static void check_network_shapes(const co_lane_ops *ops)
         d.rows = 17;
         d.stride_h = d.stride_w = d.groups = 1;
         co_lane_conv_init(&d, ops->lanes);
-        conv_print(ops, &d, i);
         conv_check(ops, &d, 1e-5, true, i);
     }
 }

@@ -40,7 +40,6 @@ static void check_random(const co_lane_ops *ops)
     for (uint32_t seed = 0; seed < SHAPES; seed++) {
         co_rng rng = test_rng(5000 + seed);
         co_lane_conv d = random_conv(&rng, ops);
-        conv_print(ops, &d, seed);
         conv_check(ops, &d, 1e-4, seed % 3 != 0, seed);
     }
 }

@@ -139,3 +139,15 @@ bool co_lane_conv_can_pool(const co_lane_conv *d, int pool)
     }
     return pool >= 1 && pool <= 15;
 }
+
+bool co_lane_conv_takes_pooled(const co_lane_conv *d, co_lane_pass pass)
+{
+    enum { CHANNELS = 3 }; /* a direct gradient opens dpooled once per input channel */
+    if (d->pool <= 1 || pass == CO_LANE_FORWARD) {
+        return false;
+    }
+    if (d->algorithm[pass] == CO_LANE_WINOGRAD) {
+        return d->pool == 2 || d->pool == 4;
+    }
+    return pass == CO_LANE_WEIGHTS && d->in_channels / d->groups <= CHANNELS;
+}

@@ -15,10 +15,11 @@
  *
  * Work. Each operation consists of independent items 0 .. items-1; the caller shares [begin, end)
  * among its threads (one range per thread and call is best: some work is done once per call). The
- * results are the same bits for any partition and any order. Items of forward and data passes are
- * bundle-major: items / bundles consecutive items belong to one bundle. Nothing here allocates,
- * keeps state or fails: `scratch` (floats, 64-byte aligned, one per thread, sized by the *_scratch
- * query, contents irrelevant before and after) belongs to the caller. Any thread may call. */
+ * results are the same bits for any partition and any order. Items of forward and data passes of
+ * convolutions are bundle-major: items / bundles consecutive items belong to one bundle. Nothing
+ * here allocates, keeps state or fails: `scratch` (floats, 64-byte aligned, one per thread, sized
+ * by the *_scratch query, contents irrelevant before and after) belongs to the caller. Any thread
+ * may call. */
 #ifndef CO_BACKEND_DNNL_LANE_LANE_H
 #define CO_BACKEND_DNNL_LANE_LANE_H
 
@@ -71,6 +72,7 @@ typedef struct co_lane_conv {
  * FORWARD: x, packed (for FORWARD), bias or NULL, y; pool_index when pooling (may be NULL: eval).
  * DATA:    dy, packed (for DATA), dx; relu_x or NULL.
  * WEIGHTS: x, dy, dw, dbias or NULL.
+ * dpooled and pool_index stand for dy (then NULL) where co_lane_conv_takes_pooled says so.
  * dy is the gradient at the convolution's own output, [O][used_h][used_w][L] per bundle: for a
  * pooled convolution conv_unpool makes it; for ReLU without pool relu_backward does (in place). */
 typedef struct co_lane_conv_args {
@@ -80,6 +82,7 @@ typedef struct co_lane_conv_args {
     float *y;
     uint8_t *pool_index; /* [bundle][O][y_h][y_w][L]: place of the maximum in its window, or NONE */
     const float *dy;
+    const float *dpooled; /* laid out like y */
     float *dx;
     const float *relu_x; /* laid out like dx: dx becomes 0 where relu_x <= 0 (the ReLU before us) */
     float *dw;
@@ -244,6 +247,9 @@ void co_lane_conv_init(co_lane_conv *d, int lanes);
 void co_lane_conv_choose(co_lane_conv *d);
 /* true when `pool` can be fused for the algorithms of d (any k when direct, 2 or 4 in Winograd). */
 bool co_lane_conv_can_pool(const co_lane_conv *d, int pool);
+/* true when the pass (DATA or WEIGHTS) of a pooled convolution reads dpooled and pool_index by
+ * itself: if both passes do, nobody needs conv_unpool and dy, which is the faster way. */
+bool co_lane_conv_takes_pooled(const co_lane_conv *d, co_lane_pass pass);
 void co_lane_linear_init(co_lane_linear *d, int lanes);
 void co_lane_pool_init(co_lane_pool *d, int lanes);
 void co_lane_input_init(co_lane_input *d, int lanes);

@@ -23,6 +23,9 @@
 #define CO_UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/* Asks for the cache line at p, which will be read soon. */
+#define CO_PREFETCH(p) __builtin_prefetch((p), 0, 3)
+
 #if CO_LANE_FORM == 2
 #include "backend/dnnl/lane/vec_avx512.h"
 #elif CO_LANE_FORM == 1
