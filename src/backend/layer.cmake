@@ -1,6 +1,6 @@
 target_link_libraries(co_backend PUBLIC dnnl)
 
-# The lane kernels are one source compiled once per instruction set (DESIGN section 5). No
+# The lane kernels are one source compiled once per instruction set (docs/METHODS.md 8). No
 # -march=native: the table is chosen when the program runs.
 set(CO_LANE_DIR ${PROJECT_SOURCE_DIR}/src/backend/dnnl/lane)
 set_source_files_properties(${CO_LANE_DIR}/lane_plain.c PROPERTIES COMPILE_OPTIONS "-O3")

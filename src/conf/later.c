@@ -1,4 +1,4 @@
-/* Flags of the reference systems (SYSTEMS 9.3, 11-14) whose features this version does not have. */
+/* Flags of the reference systems whose features this version does not have. */
 #include <string.h>
 
 #include "conf/layers.h"

@@ -1,4 +1,4 @@
-/* The defaults of the reference systems (SYSTEMS 2, 5.4, 5.5, 8 and 14), as settings. */
+/* The defaults of the reference systems (docs/METHODS.md 1), as settings. */
 #include <stdio.h>
 #include <string.h>
 
@@ -32,7 +32,7 @@ static const struct {
                              SET(momentum, "0.5"), SET(weight_decay, "0"), SET(seed, "42"),
                              SET(log_interval, "10"), SET(normalize, "half"),
                              SET(results_dir, "./results")}},
-    /* The published single-worker curves are of a loader that does not shuffle (SYSTEMS 2). */
+    /* The published single-worker curves are of a loader that does not shuffle (docs/METHODS.md 3). */
     [CO_CONF_PROFILE_S2] = {"the Ignite CIFAR-10 example (S2): fastresnet on cifar10",
                             {SET(dataset, "cifar10"),
                              SET(dataset_dir, "/tmp/cifar10"),
@@ -59,7 +59,7 @@ static const struct {
                              SET(epochs, "1"), SET(optimizer, "sgd"), SET(lr, "0.01"),
                              SET(momentum, "0"), SET(train_split, "1"), SET(lr_gamma, "0.9"),
                              SET(normalize, "scalar")}},
-    /* SYSTEMS 5.5 and 8.4; the batch and evaluation batch are those of its RTX 3090 table. */
+    /* The batch and evaluation batch are those of its RTX 3090 table. */
     [CO_CONF_PROFILE_S4] = {"dual-batch-size-learning (S4): resnet18-keras on cifar100",
                             {SET(dataset, "cifar100"), SET(model, "resnet18-keras"),
                              SET(batch_size, "1000"), SET(eval_batch_size, "1000"),

@@ -1,4 +1,4 @@
-/* Which samples a run trains on: train_split and val (SYSTEMS 5.3). Any thread may call. */
+/* Which samples a run trains on: train_split and val (docs/METHODS.md 3). Any thread may call. */
 #ifndef CO_DATA_SPLIT_H
 #define CO_DATA_SPLIT_H
 

@@ -1,7 +1,7 @@
 /* The learning rate over time: one pure function per kind of curve.
  *
  * Steps count from 0; `epoch` is how many epochs are complete, a fraction where it is a double.
- * Sources: SYSTEMS 8; PyTorch's lr_scheduler for step, exponential and cosine.
+ * Sources: docs/METHODS.md 6; PyTorch's lr_scheduler for step, exponential and cosine.
  */
 #ifndef CO_OPTIM_CURVE_H
 #define CO_OPTIM_CURVE_H

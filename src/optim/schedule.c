@@ -182,7 +182,7 @@ void co_schedule_destroy(co_schedule *schedule)
 }
 
 /* From the end of the warm-up to the end of the run, step by step. The quirk of S3: the length
- * was counted in batches but the time in epochs, so that the rate hardly moves (SYSTEMS 8.3). */
+ * was counted in batches but the time in epochs, so that the rate hardly moves (docs/METHODS.md 6). */
 static double cosine_at(const co_schedule *s, uint64_t step)
 {
     double steps_per_epoch = (double)s->steps_per_epoch;
@@ -217,7 +217,7 @@ static double curve_at(const co_schedule *s, uint64_t step)
     return s->base.lr;
 }
 
-/* By steps; in profile s4 by epochs: lr (epoch + 1) / warm-up (SYSTEMS 8.4). */
+/* By steps; in profile s4 by epochs: lr (epoch + 1) / warm-up (docs/METHODS.md 6). */
 static double warmup_at(const co_schedule *s, uint64_t step)
 {
     if (s->kind == CO_CONF_SCHEDULE_PIECEWISE_LINEAR) {

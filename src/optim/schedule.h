@@ -5,7 +5,7 @@
  * them; or a regime (phases keyed by epoch or step, each changing some values: regime.h). The
  * curves themselves are in curve.h.
  *
- * Quirks of the reference systems, only with their profile (SYSTEMS 5.4, 8.3, 8.4): s3: the
+ * Quirks of the reference systems, only with their profile (docs/METHODS.md 5 and 6): s3: the
  * cosine is frozen, its period being counted in batches and its time in epochs; `alr` gives Adam
  * a beta1 of at least 0.99. s4: the warm-up climbs once per epoch.
  *

@@ -1,4 +1,4 @@
-/* The profiles against the reference systems' own numbers (SYSTEMS 2, 5.4, 5.5, 8 and 14). */
+/* The profiles against the reference systems' own numbers (docs/METHODS.md 1). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* train_split and the validation part (SYSTEMS 5.3). */
+/* train_split and the validation part (docs/METHODS.md 3). */
 #include "data/helper_data.h"
 
 #include <math.h>

@@ -6,8 +6,8 @@
 accuracy() { # accuracy NAME flags...: trains, prints the test accuracy
     local name=$1
     shift
-    "$COHORT" train --model lenet5 --momentum 0.9 --evaluate-every 100 --quiet --run-dir "$TMP/$name" \
-        "$@" >"$TMP/out" 2>&1 || { cat "$TMP/out" >&2; echo 0; return; }
+    "$COHORT" train --model lenet5 --momentum 0.9 --evaluate-every 100 --threads 1 --quiet \
+        --run-dir "$TMP/$name" "$@" >"$TMP/out" 2>&1 || { cat "$TMP/out" >&2; echo 0; return; }
     number test_accuracy "$TMP/$name/summary.json"
 }
 
@@ -21,13 +21,15 @@ if [ ! -d "$DATA/mnist" ] || [ ! -d "$DATA/fashion-mnist" ]; then
 fi
 sum=0
 for seed in 1 2 3; do
-    got=$(accuracy mnist-$seed --dataset mnist --dataset-dir "$DATA" --lr 0.01 --batch-size 64 --epochs 6 --seed $seed)
+    got=$(accuracy mnist-$seed --dataset mnist --dataset-dir "$DATA" --lr 0.01 --batch-size 64 \
+        --epochs 6 --seed $seed)
     echo "mnist, lenet5, seed $seed: $got"
     sum=$(awk -v a="$sum" -v b="$got" 'BEGIN { print a + b }')
 done
 mean=$(awk -v s="$sum" 'BEGIN { print s / 3 }')
 at_least "$mean" 0.988 || fail "LeNet-5 on MNIST: mean $mean is below 0.988"
-got=$(accuracy fashion --dataset fashion_mnist --dataset-dir "$DATA" --lr 0.005 --batch-size 32 --epochs 6 --seed 1)
+got=$(accuracy fashion --dataset fashion_mnist --dataset-dir "$DATA" --lr 0.005 --batch-size 32 \
+    --epochs 6 --seed 1)
 echo "fashion_mnist, lenet5: $got"
 at_least "$got" 0.885 || fail "LeNet-5 on Fashion-MNIST: $got is below 0.885"
 finish

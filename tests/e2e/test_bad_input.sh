@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What a user can get wrong: the exit code by kind, one message that says where, nothing half-written.
 . tests/e2e/lib.sh
-run=("$COHORT" train --run-dir "$TMP/run" --max-steps 2 --quiet)
+run=("$COHORT" train --run-dir "$TMP/run" --max-steps 2 --threads 1 --quiet)
 
 # Usage: 2
 expect 2 "cohort COMMAND" "$COHORT"

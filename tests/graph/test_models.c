@@ -1,4 +1,4 @@
-/* The built-in models: exact parameter counts (SYSTEMS 1.1), names, shapes, faults. */
+/* The built-in models: exact parameter counts (docs/METHODS.md 2), names, shapes, faults. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

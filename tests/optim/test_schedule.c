@@ -1,4 +1,4 @@
-/* Learning rates against the vectors of SYSTEMS 17 (items 2, 3) and the formulas of SYSTEMS 8. */
+/* Learning rates against published values and the formulas of docs/METHODS.md 6. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

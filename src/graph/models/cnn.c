@@ -1,4 +1,4 @@
-/* The "alternative" models of the parameter-server studies (SYSTEMS 1.1, S3): `cnn1` for
+/* The "alternative" models of the parameter-server studies (docs/METHODS.md 2, S3): `cnn1` for
  * 1x28x28, `cnn2` for 3x32x32. */
 #include "graph/models/family.h"
 

@@ -1,5 +1,5 @@
 /* LeNet-5 as it is taught today (LeCun et al. 1998, with ReLU, max pooling and full second
- * convolution): the `lenet5` of the parameter-server studies (SYSTEMS 1.1, S3). */
+ * convolution): the `lenet5` of the parameter-server studies (docs/METHODS.md 2, S3). */
 #include "graph/models/family.h"
 
 co_model_outputs co_model_lenet5(co_graph *graph, int classes)

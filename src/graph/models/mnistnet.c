@@ -1,4 +1,4 @@
-/* `mnistnet` of the continual-learning studies (SYSTEMS 1.1, S0 and S1). */
+/* `mnistnet` of the continual-learning studies (docs/METHODS.md 2, S0 and S1). */
 #include "graph/models/family.h"
 
 co_model_outputs co_model_mnistnet(co_graph *graph, int classes)
