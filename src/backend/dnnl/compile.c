@@ -86,19 +86,27 @@ co_status co_value_as(co_compile *c, int layer, co_layout_kind layout, int *valu
 
 /* ------------------------------------------------------------------ forward */
 
-static co_status conv_node(co_compile *c, int layer, co_error *err)
+co_kernel_query co_conv_query(const co_dnnl_backend *backend, const co_layer *layer, int batch,
+                              co_shape in, co_shape out)
 {
-    const co_layer *l = &c->graph->layers[layer];
-    const co_dnnl_backend *backend = c->plan->backend;
     co_kernel_query query = {
-        .batch = c->rows,
-        .in = c->shapes[l->inputs[0]],
-        .out = c->shapes[layer],
-        .conv = l->u.conv,
+        .batch = batch,
+        .in = in,
+        .out = out,
+        .conv = layer->u.conv,
         .isa = backend->lane->isa,
         .threads = co_team_threads(backend->base.team),
     };
     co_library_version(query.version);
+    return query;
+}
+
+static co_status conv_node(co_compile *c, int layer, co_error *err)
+{
+    const co_layer *l = &c->graph->layers[layer];
+    const co_dnnl_backend *backend = c->plan->backend;
+    co_kernel_query query = co_conv_query(backend, l, c->rows, c->shapes[l->inputs[0]],
+                                          c->shapes[layer]);
     co_kernel_choice kernel = co_kernel_choose(&query, &backend->tuning, backend->forced);
     if (co_kernel_is_lane(kernel.pass[CO_LANE_FORWARD])) {
         return co_lane_conv_node(c, layer, &kernel, err);
@@ -121,6 +129,18 @@ static co_status other_node(co_compile *c, int layer, co_error *err)
     return lane ? co_lane_node(c, layer, err) : co_dnnl_node(c, layer, err);
 }
 
+static co_status check_norm(const co_compile *c, int layer, co_error *err)
+{
+    co_shape s = c->shapes[layer];
+    if (c->train && (int64_t)c->rows * s.height * s.width < 2) {
+        return co_fail(err, CO_USAGE,
+                       "layer '%s' (batch_norm): a batch of 1 with one value per channel has no "
+                       "variance to train with; use a larger batch",
+                       c->graph->layers[layer].name);
+    }
+    return CO_OK;
+}
+
 static co_status layer_node(co_compile *c, int layer, co_error *err)
 {
     switch (c->graph->layers[layer].kind) {
@@ -134,6 +154,9 @@ static co_status layer_node(co_compile *c, int layer, co_error *err)
     case CO_LAYER_RELU:
     case CO_LAYER_SCALE:
         return co_simple_node(c, layer, err);
+    case CO_LAYER_BATCH_NORM:
+        CO_TRY(check_norm(c, layer, err));
+        break;
     case CO_LAYER_DROPOUT:
     case CO_LAYER_CHANNEL_DROPOUT:
         if (!c->train) {

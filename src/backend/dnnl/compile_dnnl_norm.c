@@ -107,10 +107,12 @@ static co_status norm_weights(co_compile *c, co_node *node, co_error *err)
     }
     co_call call = co_new_call(node->layer, CO_BACKWARD_WEIGHTS);
     int gamma = CO_NO_BUFFER;
+    int beta = CO_NO_BUFFER;
     int dgamma = CO_NO_BUFFER;
     int dbeta = CO_NO_BUFFER;
     co_status status = CO_OK;
     CO_TRY_GOTO(status, co_param_buffer(c, l->weight, &gamma, err), destroy_pd);
+    CO_TRY_GOTO(status, co_param_buffer(c, l->bias, &beta, err), destroy_pd);
     CO_TRY_GOTO(status, co_grad_buffer(c, l->weight, &dgamma, err), destroy_pd);
     CO_TRY_GOTO(status, co_grad_buffer(c, l->bias, &dbeta, err), destroy_pd);
     CO_TRY_GOTO(status, co_gradient_like(c, in, &node->aux[AUX_DX], err), destroy_pd);
@@ -119,6 +121,7 @@ static co_status norm_weights(co_compile *c, co_node *node, co_error *err)
     co_call_arg(&call, DNNL_ARG_MEAN, per_channel, node->aux[AUX_MEAN]);
     co_call_arg(&call, DNNL_ARG_VARIANCE, per_channel, node->aux[AUX_VARIANCE]);
     co_call_arg(&call, DNNL_ARG_SCALE, per_channel, gamma);
+    co_call_arg(&call, DNNL_ARG_SHIFT, per_channel, beta); /* not read, but asked for */
     co_call_arg(&call, DNNL_ARG_DIFF_SRC, md, node->aux[AUX_DX]);
     co_call_arg(&call, DNNL_ARG_DIFF_SCALE, per_channel, dgamma);
     co_call_arg(&call, DNNL_ARG_DIFF_SHIFT, per_channel, dbeta);

@@ -3,7 +3,6 @@
 
 #include "backend/dnnl/model.h"
 #include "backend/dnnl/plan.h"
-#include "backend/dnnl/tune.h"
 #include "backend/dnnl/vector.h"
 #include "base/alloc.h"
 
@@ -399,9 +398,4 @@ co_status co_dnnl_backend_create(const co_backend_options *options, co_team *tea
     }
     *out = &backend->base;
     return CO_OK;
-}
-
-void co_dnnl_force_family(co_backend *backend, co_family_choice family)
-{
-    co_dnnl_of(backend)->forced = family;
 }

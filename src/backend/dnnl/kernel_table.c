@@ -1,9 +1,10 @@
 #include "backend/dnnl/kernel_table.h"
 
-#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 
 static const char *const kernel_names[CO_KERNEL_COUNT] = {
     "lane_direct", "lane_winograd", "dnnl_direct", "dnnl_winograd", "dnnl_gemm",
@@ -118,7 +119,7 @@ static bool same_shape(co_shape a, co_shape b)
     return a.channels == b.channels && a.height == b.height && a.width == b.width;
 }
 
-static bool same_query(const co_kernel_query *a, const co_kernel_query *b)
+bool co_kernel_same_query(const co_kernel_query *a, const co_kernel_query *b)
 {
     const co_conv2d *x = &a->conv;
     const co_conv2d *y = &b->conv;
@@ -132,8 +133,8 @@ static bool same_query(const co_kernel_query *a, const co_kernel_query *b)
 static const co_tune_row *find_row(const co_tuning *tuning, const co_kernel_query *q,
                                    co_lane_pass pass)
 {
-    for (int i = tuning->count - 1; i >= 0; i--) { /* the last one written wins */
-        if (tuning->rows[i].pass == pass && same_query(&tuning->rows[i].query, q)) {
+    for (int i = 0; i < tuning->count; i++) {
+        if (tuning->rows[i].pass == pass && co_kernel_same_query(&tuning->rows[i].query, q)) {
             return &tuning->rows[i];
         }
     }
@@ -160,8 +161,21 @@ co_kernel_choice co_kernel_choose(const co_kernel_query *query, const co_tuning 
     return choice;
 }
 
-co_status co_tuning_add(co_tuning *tuning, const co_tune_row *row, co_error *err)
+bool co_kernel_fits(co_kernel kernel, const co_kernel_query *q)
 {
+    bool padded = q->conv.pad_h == q->conv.pad_w && q->conv.pad_h <= 1;
+    return kernel != CO_KERNEL_LANE_WINOGRAD || (is_square3(&q->conv) && padded);
+}
+
+co_status co_tuning_set(co_tuning *tuning, const co_tune_row *row, co_error *err)
+{
+    for (int i = 0; i < tuning->count; i++) {
+        if (tuning->rows[i].pass == row->pass &&
+            co_kernel_same_query(&tuning->rows[i].query, &row->query)) {
+            tuning->rows[i].kernel = row->kernel;
+            return CO_OK;
+        }
+    }
     if (tuning->count == tuning->capacity) {
         int capacity = tuning->capacity == 0 ? 32 : 2 * tuning->capacity;
         void *rows = NULL;
@@ -183,18 +197,34 @@ void co_tuning_free(co_tuning *tuning)
     memset(tuning, 0, sizeof(*tuning));
 }
 
-int co_tune_row_print(const co_tune_row *row, char *line, size_t size)
+void co_tune_row_print(const co_tune_row *row, char line[CO_TUNE_LINE])
 {
     const co_kernel_query *q = &row->query;
     const co_conv2d *c = &q->conv;
-    return snprintf(line, size,
-                    "conv %dx%dx%d -> %dx%dx%d k%dx%d s%dx%d p%dx%d g%d n%d %s %s t%d "
-                    "dnnl%d.%d.%d = %s\n",
-                    q->in.channels, q->in.height, q->in.width, q->out.channels, q->out.height,
-                    q->out.width, c->kernel_h, c->kernel_w, c->stride_h, c->stride_w, c->pad_h,
-                    c->pad_w, c->groups, q->batch, pass_names[row->pass], isa_names[q->isa],
-                    q->threads, q->version[0], q->version[1], q->version[2],
-                    kernel_names[row->kernel]);
+    snprintf(line, CO_TUNE_LINE,
+             "conv %dx%dx%d -> %dx%dx%d k%dx%d s%dx%d p%dx%d g%d n%d %s %s t%d dnnl%d.%d.%d = %s\n",
+             q->in.channels, q->in.height, q->in.width, q->out.channels, q->out.height,
+             q->out.width, c->kernel_h, c->kernel_w, c->stride_h, c->stride_w, c->pad_h, c->pad_w,
+             c->groups, q->batch, pass_names[row->pass], isa_names[q->isa], q->threads,
+             q->version[0], q->version[1], q->version[2], kernel_names[row->kernel]);
+}
+
+co_status co_tuning_save(const co_tuning *tuning, const char *path, co_error *err)
+{
+    static const char head[] = "# which kernels are fastest here; written by: cohort tune\n";
+    co_file_writer *writer = NULL;
+    CO_TRY(co_file_writer_open(&co_files_system, path, &writer, err));
+    co_status status = co_file_writer_add(writer, head, sizeof(head) - 1, err);
+    for (int i = 0; i < tuning->count && status == CO_OK; i++) {
+        char line[CO_TUNE_LINE];
+        co_tune_row_print(&tuning->rows[i], line);
+        status = co_file_writer_add(writer, line, strlen(line), err);
+    }
+    if (status != CO_OK) {
+        co_file_writer_abandon(writer);
+        return status;
+    }
+    return co_file_writer_commit(writer, err);
 }
 
 /* ------------------------------------------------------------------ reading */
@@ -308,8 +338,7 @@ static void parse_row(cursor *c, co_tune_row *row)
 static const char *contradiction(const co_tune_row *row)
 {
     const co_kernel_query *q = &row->query;
-    bool fits = is_square3(&q->conv) && q->conv.pad_h == q->conv.pad_w && q->conv.pad_h <= 1;
-    if (row->kernel == CO_KERNEL_LANE_WINOGRAD && !fits) {
+    if (!co_kernel_fits(row->kernel, q)) {
         return "lane_winograd needs k3x3 s1x1 g1 and p0x0 or p1x1";
     }
     if (q->in.channels % q->conv.groups != 0 || q->out.channels % q->conv.groups != 0) {
@@ -329,36 +358,29 @@ static co_status read_line(co_tuning *tuning, const char *path, int number_of_li
     memset(&row, 0, sizeof(row));
     parse_row(&c, &row);
     if (c.expected != NULL) {
-        return co_fail(err, CO_DATA, "%s:%d:%d: expected %s; write the file with: cohort tune",
+        return co_fail(err, CO_DATA, "%s:%d:%d: expected '%s'; `cohort tune` writes such files",
                        path, number_of_line, (int)(c.at - line) + 1, c.expected);
     }
     const char *wrong = contradiction(&row);
     if (wrong != NULL) {
         return co_fail(err, CO_DATA, "%s:%d: %s", path, number_of_line, wrong);
     }
-    return co_tuning_add(tuning, &row, err);
+    return co_tuning_set(tuning, &row, err);
 }
 
 co_status co_tuning_load(co_tuning *tuning, const char *path, co_error *err)
 {
-    enum { LINE = 512, MAX_ROWS = 100000 };
-    char line[LINE];
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        return co_fail_errno(err, CO_FILE, errno, "cannot read the tune file %s", path);
-    }
+    enum { MAX_BYTES = 4 << 20 };
+    char *content = NULL;
+    size_t bytes = 0;
+    CO_TRY(co_file_read(path, MAX_BYTES, CO_FILE, &content, &bytes, err));
     co_status status = CO_OK;
-    for (int i = 1; status == CO_OK && fgets(line, LINE, file) != NULL; i++) {
-        if (strlen(line) == LINE - 1 || i > MAX_ROWS) {
-            status = co_fail(err, CO_DATA, "%s:%d: %s", path, i,
-                             i > MAX_ROWS ? "too many rows" : "the line is too long");
-        } else {
-            status = read_line(tuning, path, i, line, err);
-        }
+    const char *line = content;
+    for (int i = 1; status == CO_OK && line < content + bytes; i++) {
+        status = read_line(tuning, path, i, line, err);
+        line += strcspn(line, "\n");
+        line += line < content + bytes; /* past the newline, or a zero byte in the file */
     }
-    if (status == CO_OK && ferror(file) != 0) {
-        status = co_fail_errno(err, CO_FILE, errno, "cannot read the tune file %s", path);
-    }
-    fclose(file);
+    co_free(content);
     return status;
 }

@@ -15,7 +15,6 @@
 #define CO_BACKEND_DNNL_KERNEL_TABLE_H
 
 #include <stdbool.h>
-#include <stdio.h>
 
 #include "backend/dnnl/lane/lane.h"
 #include "base/status.h"
@@ -69,10 +68,17 @@ bool co_kernel_is_lane(co_kernel kernel);
 /* Reads a tune file. CO_FILE where it cannot be read, CO_DATA with file:line where it is wrong.
  * tuning must be zeroed; free it also after a failure. */
 CO_MUST_CHECK co_status co_tuning_load(co_tuning *tuning, const char *path, co_error *err);
-CO_MUST_CHECK co_status co_tuning_add(co_tuning *tuning, const co_tune_row *row, co_error *err);
+/* Writes all rows: complete, or not at all. */
+CO_MUST_CHECK co_status co_tuning_save(const co_tuning *tuning, const char *path, co_error *err);
+/* Adds the row, or changes the kernel of the one that asks the same. */
+CO_MUST_CHECK co_status co_tuning_set(co_tuning *tuning, const co_tune_row *row, co_error *err);
+bool co_kernel_same_query(const co_kernel_query *a, const co_kernel_query *b);
 void co_tuning_free(co_tuning *tuning);
-/* One row as a line with its newline; the number of characters as snprintf. */
-int co_tune_row_print(const co_tune_row *row, char *line, size_t size);
+/* One row as a line with its newline, cut at `size`. */
+enum { CO_TUNE_LINE = 256 };
+void co_tune_row_print(const co_tune_row *row, char line[CO_TUNE_LINE]);
+/* Does this kernel exist for the convolution? (oneDNN's always do: they fall back.) */
+bool co_kernel_fits(co_kernel kernel, const co_kernel_query *query);
 
 /* The kernels of the three passes: one family (forward's row decides). tuning may be empty. */
 co_kernel_choice co_kernel_choose(const co_kernel_query *query, const co_tuning *tuning,

@@ -152,6 +152,9 @@ static inline co_dnnl_backend *co_dnnl_of(co_backend *backend)
 /* compile.c: fills in a zeroed plan up to the placement of its buffers. */
 CO_MUST_CHECK co_status co_plan_compile(co_dnnl_plan *plan, co_error *err);
 void co_plan_free(co_dnnl_plan *plan);
+/* What the kernel table is asked about a convolution. */
+co_kernel_query co_conv_query(const co_dnnl_backend *backend, const co_layer *layer, int batch,
+                              co_shape in, co_shape out);
 /* run.c */
 void co_plan_bind(co_dnnl_plan *plan, void *slab);
 CO_MUST_CHECK co_status co_plan_forward(co_dnnl_plan *plan, const co_batch *batch, co_error *err);
