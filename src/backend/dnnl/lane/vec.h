@@ -19,8 +19,10 @@
 #define CO_INLINE static inline __attribute__((always_inline, unused))
 #ifdef __clang__
 #define CO_UNROLL _Pragma("clang loop unroll(full)")
+#define CO_LOOP   _Pragma("clang loop unroll(disable)")
 #else
 #define CO_UNROLL _Pragma("GCC unroll 16")
+#define CO_LOOP   _Pragma("GCC unroll 1") /* a loop whose copies would not fit the registers */
 #endif
 
 /* Asks for the cache line at p, which will be read soon. */
