@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "conf/layers.h"
-#include "conf/text.h"
+#include "conf/string.h"
 #include "conf/value.h"
 
 /* Where the user set the row; its name when nobody did. */
@@ -85,7 +85,8 @@ static co_status resolve_profile(co_conf *conf, co_error *err)
     }
     if (values->optimizer == CO_CONF_OPTIMIZER_ADAM &&
         conf->sources[CO_ROW_adam_beta1].kind == CO_SOURCE_DEFAULT) {
-        char beta[32]; /* docs/METHODS.md 5: its quirk, which its published Adam numbers depend on */
+        char
+            beta[32]; /* docs/METHODS.md 5: its quirk, which its published Adam numbers depend on */
         co_format_double(values->momentum > 0.99 ? values->momentum : 0.99, beta);
         CO_TRY(derive(conf, CO_ROW_adam_beta1, beta, CO_SOURCE_PROFILE, "profile s3", err));
     }

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "conf/option.h"
-#include "conf/text.h"
+#include "conf/string.h"
 
 co_status co_check_is_map(const co_yaml_node *node, const char *name, co_error *err)
 {

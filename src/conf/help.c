@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "conf/layers.h"
-#include "conf/text.h"
+#include "conf/string.h"
 
 #define HELP_COLUMN 26
 #define HELP_WIDTH  98
@@ -27,24 +27,24 @@ static void flag_text(const co_option *option, char *buffer, size_t size)
 }
 
 /* The help with what else a reader needs: words, range, default. */
-static void describe(co_text *text, const co_option *option)
+static void describe(co_string *text, const co_option *option)
 {
     char range[96];
     co_option_range_text(option, range, sizeof(range));
-    co_text_add(text, option->help);
+    co_string_add(text, option->help);
     for (int i = 0; option->choices != NULL && option->choices[i] != NULL; i++) {
-        co_text_format(text, "%s%s", i == 0 ? " {" : ", ", option->choices[i]);
+        co_string_format(text, "%s%s", i == 0 ? " {" : ", ", option->choices[i]);
     }
-    co_text_add(text, option->choices != NULL ? "}" : "");
+    co_string_add(text, option->choices != NULL ? "}" : "");
     if (range[0] != '\0') {
-        co_text_format(text, " (%s)", range);
+        co_string_format(text, " (%s)", range);
     } else if (co_option_unit(option)[0] != '\0') {
-        co_text_format(text, " (%s)", option->unit);
+        co_string_format(text, " (%s)", option->unit);
     }
     if (option->standard[0] != '\0' && option->type != CO_TYPE_BOOL) {
-        co_text_format(text, " [%s]", option->standard);
+        co_string_format(text, " [%s]", option->standard);
     } else if (option->type == CO_TYPE_BOOL && strcmp(option->standard, "true") == 0) {
-        co_text_add(text, " [on]");
+        co_string_add(text, " [on]");
     }
 }
 
@@ -71,7 +71,7 @@ static void print_wrapped(FILE *file, const char *text, int column)
 static void print_option(FILE *file, const co_option *option)
 {
     char flag[80];
-    co_text text = {0};
+    co_string text = {0};
     flag_text(option, flag, sizeof(flag));
     describe(&text, option);
     fprintf(file, "  %-*s", HELP_COLUMN - 2, flag);
@@ -79,7 +79,7 @@ static void print_option(FILE *file, const co_option *option)
         fprintf(file, "\n%*s", HELP_COLUMN, "");
     }
     print_wrapped(file, text.data != NULL ? text.data : "", HELP_COLUMN);
-    co_text_free(&text);
+    co_string_free(&text);
 }
 
 void co_conf_print_help(co_command command, FILE *file)

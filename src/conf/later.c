@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "conf/layers.h"
-#include "conf/text.h"
+#include "conf/string.h"
 
 #define MANY_WORKERS "many workers (0.4)"
 #define CHECKPOINTS  "checkpoints and resume (0.3)"

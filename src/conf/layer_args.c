@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "conf/layers.h"
-#include "conf/text.h"
+#include "conf/string.h"
 
 typedef struct argument_reader {
     co_layer *layer;
@@ -147,10 +147,10 @@ static co_status read_params(argument_reader *reader, const char *params)
                            (int)(length < 60 ? length : 60), at);
         }
         snprintf(key, sizeof(key), "%.*s", (int)name, at);
-        co_text value = {0};
-        co_text_add_bytes(&value, at + name + 1, length - name - 1);
+        co_string value = {0};
+        co_string_add_bytes(&value, at + name + 1, length - name - 1);
         char *text = NULL;
-        CO_TRY(co_text_take(&value, &text, reader->err));
+        CO_TRY(co_string_take(&value, &text, reader->err));
         char where[FLAG_MAX + 16];
         snprintf(where, sizeof(where), "--params: %s", key);
         co_status status = co_is_null_text(text) && text[0] != '\0' /* S2's None: the default */

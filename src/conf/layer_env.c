@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "conf/layers.h"
-#include "conf/text.h"
+#include "conf/string.h"
 
 #define PREFIX    "COHORT_"
 #define NAME_MAX_ 80

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "conf/layers.h"
-#include "conf/text.h"
+#include "conf/string.h"
 
 #define WHERE_MAX 512
 

@@ -32,7 +32,8 @@ static const struct {
                              SET(momentum, "0.5"), SET(weight_decay, "0"), SET(seed, "42"),
                              SET(log_interval, "10"), SET(normalize, "half"),
                              SET(results_dir, "./results")}},
-    /* The published single-worker curves are of a loader that does not shuffle (docs/METHODS.md 3). */
+    /* The published single-worker curves are of a loader that does not shuffle (docs/METHODS.md 3).
+     */
     [CO_CONF_PROFILE_S2] = {"the Ignite CIFAR-10 example (S2): fastresnet on cifar10",
                             {SET(dataset, "cifar10"),
                              SET(dataset_dir, "/tmp/cifar10"),

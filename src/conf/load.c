@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "conf/layers.h"
-#include "conf/text.h"
+#include "conf/string.h"
 #include "conf/value.h"
 
 typedef struct conf_layers {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "conf/text.h"
+#include "conf/string.h"
 
 #define BIT(command)   (1u << CO_COMMAND_##command)
 #define CO_FOR_ALL     (~0u)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "conf/layers.h"
-#include "conf/text.h"
+#include "conf/string.h"
 
 static void print_head(FILE *file)
 {

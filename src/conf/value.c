@@ -149,21 +149,21 @@ static co_status set_choice(const co_option *option, const char *text, const cha
 {
     char buffer[64];
     const char *word = translate_word(option, text, buffer);
-    co_text list = {0};
+    co_string list = {0};
     co_nearest best = {0};
     for (int i = 0; option->choices[i] != NULL; i++) {
         if (co_same_word(option->choices[i], word)) {
-            co_text_free(&list);
+            co_string_free(&list);
             *out = i;
             return CO_OK;
         }
         co_nearest_offer(&best, word, option->choices[i]);
-        co_text_format(&list, "%s%s", i > 0 ? ", " : "", option->choices[i]);
+        co_string_format(&list, "%s%s", i > 0 ? ", " : "", option->choices[i]);
     }
     co_status status = co_fail(err, CO_USAGE, "%s: '%.60s' is not one of %s%s%s%s", where, text,
                                list.data, best.name != NULL ? "; did you mean '" : "",
                                best.name != NULL ? best.name : "", best.name != NULL ? "'?" : "");
-    co_text_free(&list);
+    co_string_free(&list);
     return status;
 }
 
@@ -331,50 +331,50 @@ co_status co_value_set_node(co_settings *settings, co_row row, const co_yaml_nod
     return status;
 }
 
-static void write_list(co_text *text, const co_number_list *list)
+static void write_list(co_string *text, const co_number_list *list)
 {
-    co_text_add(text, "[");
+    co_string_add(text, "[");
     for (int i = 0; i < list->count; i++) {
         char number[32];
         co_format_double(list->items[i], number);
-        co_text_format(text, "%s%s", i > 0 ? ", " : "", number);
+        co_string_format(text, "%s%s", i > 0 ? ", " : "", number);
     }
-    co_text_add(text, "]");
+    co_string_add(text, "]");
 }
 
-void co_value_write(co_text *text, const co_settings *settings, co_row row)
+void co_value_write(co_string *text, const co_settings *settings, co_row row)
 {
     const co_option *option = co_option_row(row);
     const void *field = field_at(settings, row);
     char number[32];
     switch (option->type) {
     case CO_TYPE_BOOL:
-        co_text_add(text, *(const bool *)field ? "true" : "false");
+        co_string_add(text, *(const bool *)field ? "true" : "false");
         break;
     case CO_TYPE_INT:
-        co_text_format(text, "%d", *(const int *)field);
+        co_string_format(text, "%d", *(const int *)field);
         break;
     case CO_TYPE_UINT64:
-        co_text_format(text, "%llu", (unsigned long long)*(const uint64_t *)field);
+        co_string_format(text, "%llu", (unsigned long long)*(const uint64_t *)field);
         break;
     case CO_TYPE_FLOAT:
         co_format_double(*(const double *)field, number);
-        co_text_add(text, number);
+        co_string_add(text, number);
         break;
     case CO_TYPE_CHOICE:
-        co_text_add(text, option->choices[*(const int *)field]);
+        co_string_add(text, option->choices[*(const int *)field]);
         break;
     case CO_TYPE_LIST:
         write_list(text, field);
         break;
     case CO_TYPE_YAML: {
         const char *flow = *(char *const *)field;
-        co_text_add(text, flow != NULL ? flow : "\"\"");
+        co_string_add(text, flow != NULL ? flow : "\"\"");
         break;
     }
     default: {
         const char *value = *(char *const *)field;
-        co_text_add_scalar(text, value != NULL ? value : "", false);
+        co_string_add_scalar(text, value != NULL ? value : "", false);
         break;
     }
     }

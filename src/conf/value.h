@@ -6,7 +6,7 @@
 #define CO_CONF_VALUE_H
 
 #include "conf/option.h"
-#include "conf/text.h"
+#include "conf/string.h"
 
 /* Sets the field of `row` from `text`; `where` ("--lr", "COHORT_LR", "run.yaml:3:7") begins the
  * message. "" unsets a text, list or YAML value and is refused elsewhere. */
@@ -17,7 +17,7 @@ CO_MUST_CHECK co_status co_value_set_node(co_settings *settings, co_row row,
                                           const co_yaml_node *node, const char *where,
                                           co_error *err);
 /* Adds the value as YAML that co_value_set reads back to the same. */
-void co_value_write(co_text *text, const co_settings *settings, co_row row);
+void co_value_write(co_string *text, const co_settings *settings, co_row row);
 /* Frees what the field holds and zeroes it. */
 void co_value_clear(co_settings *settings, co_row row);
 

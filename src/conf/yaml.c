@@ -7,7 +7,7 @@
 #include <yaml.h>
 
 #include "base/alloc.h"
-#include "conf/text.h"
+#include "conf/string.h"
 
 /* Every node and text of a document: freed together. */
 typedef struct yaml_block {

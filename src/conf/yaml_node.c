@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "conf/text.h"
+#include "conf/string.h"
 #include "conf/yaml.h"
 
 const co_yaml_node *co_yaml_get(const co_yaml_node *map, const char *key)
@@ -82,28 +82,28 @@ co_status co_yaml_bool(const co_yaml_node *node, const char *what, bool *out, co
 }
 
 /* Depth is bounded by the reader. */
-static void write_flow(co_text *text, const co_yaml_node *node)
+static void write_flow(co_string *text, const co_yaml_node *node)
 {
     if (node->kind == CO_YAML_SCALAR) {
-        co_text_add_scalar(text, node->text, node->plain);
+        co_string_add_scalar(text, node->text, node->plain);
         return;
     }
     bool is_map = node->kind == CO_YAML_MAP;
-    co_text_add(text, is_map ? "{" : "[");
+    co_string_add(text, is_map ? "{" : "[");
     for (const co_yaml_node *child = node->first; child != NULL; child = child->next) {
         if (is_map) {
-            co_text_add_scalar(text, child->key->text, child->key->plain);
-            co_text_add(text, ": ");
+            co_string_add_scalar(text, child->key->text, child->key->plain);
+            co_string_add(text, ": ");
         }
         write_flow(text, child);
-        co_text_add(text, child->next != NULL ? ", " : "");
+        co_string_add(text, child->next != NULL ? ", " : "");
     }
-    co_text_add(text, is_map ? "}" : "]");
+    co_string_add(text, is_map ? "}" : "]");
 }
 
 co_status co_yaml_flow(const co_yaml_node *node, char **out, co_error *err)
 {
-    co_text text = {0};
+    co_string text = {0};
     write_flow(&text, node);
-    return co_text_take(&text, out, err);
+    return co_string_take(&text, out, err);
 }

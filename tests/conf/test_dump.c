@@ -13,7 +13,7 @@
 #include "base/rng.h"
 #include "conf/helper_conf.h"
 #include "conf/option.h"
-#include "conf/text.h"
+#include "conf/string.h"
 #include "conf/value.h"
 
 static void dump(const co_conf *conf, char **out)

@@ -13,7 +13,7 @@
 #include "conf/conf.h"
 #include "conf/layers.h"
 #include "conf/option.h"
-#include "conf/text.h"
+#include "conf/string.h"
 #include "conf/value.h"
 
 static bool is_number(const co_option *option)

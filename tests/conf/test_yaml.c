@@ -12,7 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
-#include "conf/text.h"
+#include "conf/string.h"
 #include "conf/yaml.h"
 
 static co_yaml *parse(const char *text)
@@ -164,12 +164,12 @@ static void test_limits(void **state)
     refuse_repeated("- a\n", 30000, "d.yaml:20000:3: more than 20000 values: too large a document");
     refuse_repeated(" ", (10u << 20), "d.yaml: larger than 1048576 bytes: too large for settings");
 
-    co_text keys = {0};
+    co_string keys = {0};
     for (int i = 0; i <= CO_YAML_MAX_KEYS; i++) {
-        co_text_format(&keys, "k%d: 1\n", i);
+        co_string_format(&keys, "k%d: 1\n", i);
     }
     refuse(keys.data, "d.yaml:2001:1: more than 2000 keys in one mapping");
-    co_text_free(&keys);
+    co_string_free(&keys);
 }
 
 static void test_limits_are_not_less(void **state)
@@ -192,15 +192,15 @@ static void test_limits_are_not_less(void **state)
 static void test_alias_bomb(void **state)
 {
     (void)state;
-    co_text bomb = {0};
-    co_text_add(&bomb, "a: &a [x, x, x, x, x, x, x, x, x]\n");
+    co_string bomb = {0};
+    co_string_add(&bomb, "a: &a [x, x, x, x, x, x, x, x, x]\n");
     for (int c = 'b'; c <= 'i'; c++) {
-        co_text_format(&bomb, "%c: &%c [*%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c]\n", c, c,
-                       c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1);
+        co_string_format(&bomb, "%c: &%c [*%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c]\n", c, c,
+                         c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1);
     }
     refuse(bomb.data,
            "d.yaml:1:4: anchors (&) and aliases (*) are not allowed: write the value out");
-    co_text_free(&bomb);
+    co_string_free(&bomb);
 }
 
 static void test_files(void **state)
@@ -288,23 +288,23 @@ static void test_scalars_survive(void **state)
                                          "\xef\xbb\xbf"};
     co_rng rng = co_rng_at(&(co_rng_key){.seed = 5, .stream = CO_STREAM_TEST});
     for (int i = 0; i < 2000; i++) {
-        co_text value = {0};
-        co_text_add(&value, "");
+        co_string value = {0};
+        co_string_add(&value, "");
         for (uint32_t n = co_rng_below(&rng, 7); n > 0; n--) {
             uint32_t piece = co_rng_below(&rng, sizeof(pieces) / sizeof(pieces[0]));
-            co_text_add(&value, pieces[piece]);
+            co_string_add(&value, pieces[piece]);
         }
-        co_text line = {0};
-        co_text_add(&line, "key: [");
-        co_text_add_scalar(&line, value.data, false);
-        co_text_add(&line, "]\n");
+        co_string line = {0};
+        co_string_add(&line, "key: [");
+        co_string_add_scalar(&line, value.data, false);
+        co_string_add(&line, "]\n");
         co_yaml *document = parse(line.data);
         const co_yaml_node *read = co_yaml_get(co_yaml_root(document), "key")->first;
         assert_string_equal(read->text, value.data);
         assert_false(co_yaml_is_null(read));
         co_yaml_free(document);
-        co_text_free(&line);
-        co_text_free(&value);
+        co_string_free(&line);
+        co_string_free(&value);
     }
 }
 

@@ -1,4 +1,4 @@
-#include "conf/text.h"
+#include "conf/string.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -11,13 +11,13 @@
 
 #include "base/alloc.h"
 
-void co_text_free(co_text *text)
+void co_string_free(co_string *text)
 {
     co_free(text->data);
-    *text = (co_text){0};
+    *text = (co_string){0};
 }
 
-static bool text_reserve(co_text *text, size_t more)
+static bool text_reserve(co_string *text, size_t more)
 {
     if (text->failed) {
         return false;
@@ -28,7 +28,7 @@ static bool text_reserve(co_text *text, size_t more)
     }
     size_t capacity = text->capacity * 2 > need ? text->capacity * 2 : need + 64;
     void *data = NULL;
-    co_error ignored; /* reported once, by co_text_take */
+    co_error ignored; /* reported once, by co_string_take */
     if (co_alloc(capacity, 1, "text", &data, &ignored) != CO_OK) {
         text->failed = true;
         return false;
@@ -42,7 +42,7 @@ static bool text_reserve(co_text *text, size_t more)
     return true;
 }
 
-void co_text_add_bytes(co_text *text, const char *piece, size_t length)
+void co_string_add_bytes(co_string *text, const char *piece, size_t length)
 {
     if (text_reserve(text, length)) {
         memcpy(text->data + text->length, piece, length);
@@ -51,12 +51,12 @@ void co_text_add_bytes(co_text *text, const char *piece, size_t length)
     }
 }
 
-void co_text_add(co_text *text, const char *piece)
+void co_string_add(co_string *text, const char *piece)
 {
-    co_text_add_bytes(text, piece, strlen(piece));
+    co_string_add_bytes(text, piece, strlen(piece));
 }
 
-void co_text_format(co_text *text, const char *format, ...)
+void co_string_format(co_string *text, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -71,17 +71,17 @@ void co_text_format(co_text *text, const char *format, ...)
     va_end(again);
 }
 
-co_status co_text_take(co_text *text, char **out, co_error *err)
+co_status co_string_take(co_string *text, char **out, co_error *err)
 {
     if (!text->failed) {
-        co_text_add_bytes(text, "", 0); /* so that an empty text is "" */
+        co_string_add_bytes(text, "", 0); /* so that an empty text is "" */
     }
     if (text->failed) {
-        co_text_free(text);
+        co_string_free(text);
         return co_fail(err, CO_MEMORY, "not enough memory for a text of the settings");
     }
     *out = text->data;
-    *text = (co_text){0};
+    *text = (co_string){0};
     return CO_OK;
 }
 
@@ -172,33 +172,33 @@ static bool needs_escape(uint32_t point)
            point == 0x2029 || point == 0xfeff || point == 0xfffe || point == 0xffff;
 }
 
-void co_text_add_scalar(co_text *text, const char *value, bool plain)
+void co_string_add_scalar(co_string *text, const char *value, bool plain)
 {
     if (is_safe_plain(value) && (plain || !looks_typed(value))) {
-        co_text_add(text, value);
+        co_string_add(text, value);
         return;
     }
     if (plain && (value[0] == '\0' || strcmp(value, "~") == 0)) {
-        co_text_add(text, "null");
+        co_string_add(text, "null");
         return;
     }
-    co_text_add(text, "\"");
+    co_string_add(text, "\"");
     size_t left = strlen(value);
     for (const char *c = value; left > 0;) {
         uint32_t point = 0;
         size_t step = utf8_sequence(c, left, &point);
         step = step > 0 ? step : 1;
         if (point == '"' || point == '\\') {
-            co_text_format(text, "\\%c", (int)point);
+            co_string_format(text, "\\%c", (int)point);
         } else if (needs_escape(point)) {
-            co_text_format(text, "\\u%04X", point);
+            co_string_format(text, "\\u%04X", point);
         } else {
-            co_text_add_bytes(text, c, step);
+            co_string_add_bytes(text, c, step);
         }
         c += step;
         left -= step;
     }
-    co_text_add(text, "\"");
+    co_string_add(text, "\"");
 }
 
 bool co_parse_double(const char *text, double *out)

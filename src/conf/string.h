@@ -1,11 +1,11 @@
 /* Small text helpers of conf/: a growing buffer, scalars to and from text, names.
  *
- * A co_text starts zeroed; its first failure to grow is remembered and reported once by
- * co_text_take, so that writers need no check after every piece. The caller owns it and frees it
- * with co_text_free (or takes its content). No function here keeps state.
+ * A co_string starts zeroed; its first failure to grow is remembered and reported once by
+ * co_string_take, so that writers need no check after every piece. The caller owns it and frees it
+ * with co_string_free (or takes its content). No function here keeps state.
  */
-#ifndef CO_CONF_TEXT_H
-#define CO_CONF_TEXT_H
+#ifndef CO_CONF_STRING_H
+#define CO_CONF_STRING_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,24 +13,24 @@
 
 #include "base/status.h"
 
-typedef struct co_text {
+typedef struct co_string {
     char *data; /* always terminated when not NULL */
     size_t length;
     size_t capacity;
     bool failed;
-} co_text;
+} co_string;
 
-void co_text_free(co_text *text);
-void co_text_add(co_text *text, const char *piece);
-void co_text_add_bytes(co_text *text, const char *piece, size_t length);
-void co_text_format(co_text *text, const char *format, ...) CO_PRINTF(2, 3);
+void co_string_free(co_string *text);
+void co_string_add(co_string *text, const char *piece);
+void co_string_add_bytes(co_string *text, const char *piece, size_t length);
+void co_string_format(co_string *text, const char *format, ...) CO_PRINTF(2, 3);
 /* Hands the content to the caller (freed by co_free; "" when nothing was added). */
-CO_MUST_CHECK co_status co_text_take(co_text *text, char **out, co_error *err);
+CO_MUST_CHECK co_status co_string_take(co_string *text, char **out, co_error *err);
 
 /* One scalar as YAML, quoted where YAML (block or flow) would read it otherwise. A `plain` text
  * stays without quotes when it can, so that numbers stay numbers; others are quoted when they
  * would look like a number, a truth value or null. */
-void co_text_add_scalar(co_text *text, const char *value, bool plain);
+void co_string_add_scalar(co_string *text, const char *value, bool plain);
 
 /* The whole text must be the value. Decimal only; no inf, nan or hexadecimal. */
 bool co_parse_double(const char *text, double *out);
