@@ -3,6 +3,7 @@
 
 #include "cli/cli.h"
 #include "graph/models/models.h"
+#include "monitor/monitor.h"
 #include "train/job.h"
 
 static co_status print_list(co_error *err)
@@ -59,24 +60,31 @@ static void print_layers(const co_graph *graph)
                      graph->layers[graph->logits].name, graph->layers[graph->features].name);
 }
 
+typedef struct bill {
+    size_t total;
+} bill;
+
+static void add_item(bill *b, const char *name, size_t bytes)
+{
+    co_cli_print_size(stdout, name, bytes);
+    b->total += bytes;
+}
+
 /* The bill of a training process, item by item; the total is what it will hold resident. */
 static void print_bill(const co_job *job, size_t program_bytes)
 {
     co_memory_item items[CO_MAX_MEMORY_ITEMS];
     int count = job->backend->ops->memory(job->plans.plans, items);
-    size_t total = 0;
-    co_cli_print_size(stdout, "program and libraries", program_bytes);
-    total += program_bytes;
+    bill b = {0};
+    add_item(&b, "program and libraries", program_bytes);
     for (int i = 0; i < count; i++) {
-        co_cli_print_size(stdout, items[i].name, items[i].bytes);
-        total += items[i].bytes;
+        add_item(&b, items[i].name, items[i].bytes);
     }
-    co_cli_print_size(stdout, "optimizer", co_optimizer_bytes(job->optimizer));
-    co_cli_print_size(stdout, "data set", co_dataset_memory_bytes(job->dataset));
-    co_cli_print_size(stdout, "loader", co_loader_memory_bytes(job->train_loader));
-    total += co_optimizer_bytes(job->optimizer) + co_dataset_memory_bytes(job->dataset) +
-             co_loader_memory_bytes(job->train_loader);
-    co_cli_print_size(stdout, "total", total);
+    add_item(&b, "optimizer", co_optimizer_bytes(job->optimizer));
+    add_item(&b, "data set", co_dataset_memory_bytes(job->dataset));
+    add_item(&b, "loader", co_loader_memory_bytes(job->train_loader));
+    add_item(&b, "event ring", CO_MONITOR_EVENTS * sizeof(co_event));
+    co_cli_print_size(stdout, "total", b.total);
 }
 
 static co_status print_memory(const co_settings *settings, co_error *err)

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 
-enum { NAME_COLUMNS = 26 };
+enum { NAME_COLUMNS = 28 };
 
 void co_cli_print_row(FILE *file, const char *name, const char *format, ...)
 {

@@ -84,7 +84,7 @@ typedef struct co_event_evaluation {
 
 typedef struct co_event_epoch_end {
     uint64_t step;
-    uint32_t epoch; /* epochs done */
+    uint32_t epoch; /* from 1 */
     uint32_t steps; /* in this epoch */
     uint64_t samples;
     double loss;     /* mean over the epoch's samples */

@@ -9,7 +9,7 @@
 
 #include "base/alloc.h"
 
-enum { SINKS_MAX = 16, EVENTS_DEFAULT = 4096, NAP_NS = 20000000 };
+enum { SINKS_MAX = 16, NAP_NS = 20000000 };
 
 struct co_monitor {
     co_ring *ring;
@@ -120,7 +120,7 @@ co_status co_monitor_create(const co_monitor_options *options, co_monitor **out,
     void *block = NULL;
     CO_TRY(co_alloc(1, sizeof(co_monitor), "monitor", &block, err));
     co_monitor *monitor = block;
-    size_t events = options->events != 0 ? options->events : EVENTS_DEFAULT;
+    size_t events = options->events != 0 ? options->events : CO_MONITOR_EVENTS;
     co_status status = co_ring_create(events, &monitor->ring, err);
     if (status != CO_OK) {
         co_free(monitor);

@@ -18,10 +18,12 @@
 #include "event/announce.h"
 #include "monitor/sink.h"
 
+enum { CO_MONITOR_EVENTS = 4096 }; /* room in the ring where nothing else is said */
+
 typedef struct co_monitor co_monitor;
 
 typedef struct co_monitor_options {
-    size_t events;         /* room in the ring; 0 = 4096 */
+    size_t events;         /* room in the ring; 0 = CO_MONITOR_EVENTS */
     bool inline_drain;     /* no thread */
     const co_clock *clock; /* borrowed */
 } co_monitor_options;

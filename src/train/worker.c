@@ -195,7 +195,7 @@ static void announce_epoch(worker *w, uint32_t steps, double start, const co_hyp
     co_event event = {.kind = CO_EVENT_EPOCH_END};
     event.epoch_end = (co_event_epoch_end){
         .step = w->step,
-        .epoch = w->result->epochs,
+        .epoch = w->epoch + 1,
         .steps = steps,
         .samples = (uint64_t)score->rows,
         .loss = co_score_loss(score),
