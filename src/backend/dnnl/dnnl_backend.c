@@ -201,7 +201,12 @@ static int memory(const co_plans *plans, co_memory_item *items)
     } else {
         count = add_item(items, count, "slab of the plans", plans->slab_bytes);
     }
-    return add_item(items, count, "tables of the plans", table_bytes(plans));
+    count = add_item(items, count, "tables of the plans", table_bytes(plans));
+    if (co_dnnl_of(model->base.backend)->library.open) {
+        enum { ONEDNN_BYTES = 12 << 20 }; /* measured: code pages, engine, generated kernels */
+        count = add_item(items, count, "oneDNN (its code, estimated)", ONEDNN_BYTES);
+    }
+    return count;
 }
 
 /* ------------------------------------------------------------------ vector operations */

@@ -41,7 +41,8 @@ static void run_items(void *arg, int thread, int threads)
     }
 }
 
-/* Several: each member takes its bundles through all of them. */
+/* Several: each member takes its bundles through all of them, one bundle after the other, so that
+ * what one operation writes is still in the cache when the next reads it. */
 static void run_bundles(void *arg, int thread, int threads)
 {
     const stage_run *run = arg;
@@ -49,13 +50,12 @@ static void run_bundles(void *arg, int thread, int threads)
     int begin;
     int end;
     co_team_share(bundles, thread, threads, &begin, &end);
-    if (begin == end) {
-        return;
-    }
-    for (int i = 0; i < run->count; i++) {
-        const co_op *op = &run->ops[i];
-        int per_bundle = op->items / bundles;
-        op->team(run->plan, op, begin * per_bundle, end * per_bundle, thread);
+    for (int bundle = begin; bundle < end; bundle++) {
+        for (int i = 0; i < run->count; i++) {
+            const co_op *op = &run->ops[i];
+            int items = op->items / bundles;
+            op->team(run->plan, op, bundle * items, (bundle + 1) * items, thread);
+        }
     }
 }
 
