@@ -297,8 +297,8 @@ static void test_wrong_command(void **state)
     (void)state;
     FAIL("--epochs: has no meaning for 'cohort doctor' (it is for: train)",
          .command = CO_COMMAND_DOCTOR, .arguments = {"--epochs", "3", NULL});
-    FAIL("--loader-threads: has no meaning for 'cohort models' (it is for: train, eval)",
-         .command = CO_COMMAND_MODELS, .arguments = {"--loader-threads", "3", NULL});
+    FAIL("--shuffle: has no meaning for 'cohort models' (it is for: train)",
+         .command = CO_COMMAND_MODELS, .arguments = {"--shuffle", NULL});
 }
 
 static void fail_command(const char *first, const char *second, const char *message)
