@@ -18,6 +18,7 @@ static co_lane_conv_args conv_args(const co_op *op)
         .relu_x = op->at[7],
         .dw = op->at[8],
         .dbias = op->at[9],
+        .dpooled = op->at[10],
     };
 }
 
@@ -52,15 +53,30 @@ static void run_unpool(const co_dnnl_plan *plan, const co_op *op, int begin, int
 
 /* ------------------------------------------------------------------ backward */
 
-/* dy: gradient at the convolution's own output. */
-static co_status make_dy(co_compile *c, co_node *node, co_error *err)
+/* Do all passes that will run read the gradient at the pooled output by themselves? */
+static bool takes_pooled(const co_compile *c, const co_node *node)
 {
-    if (node->dy != CO_NO_BUFFER) {
+    const co_lane_conv *d = &node->u.conv;
+    return d->pool > 1 && co_lane_conv_takes_pooled(d, CO_LANE_WEIGHTS) &&
+           (!c->values[node->in[0]].wants_grad || co_lane_conv_takes_pooled(d, CO_LANE_DATA));
+}
+
+/* Gives the operation the gradient at the pooled output, or dy: that at the convolution's own,
+ * made when it is first asked for. */
+static co_status give_gradient(co_compile *c, co_node *node, co_op *gets, co_error *err)
+{
+    const co_lane_conv *d = &node->u.conv;
+    if (takes_pooled(c, node)) {
+        gets->buffer[4] = node->aux[AUX_POOL_INDEX];
+        gets->buffer[10] = c->values[node->out].grad;
         return CO_OK;
     }
-    const co_lane_conv *d = &node->u.conv;
     if (d->pool <= 1) {
-        return co_masked_gradient(c, node, &node->dy, err);
+        return co_masked_gradient(c, node, &gets->buffer[5], err);
+    }
+    if (node->dy != CO_NO_BUFFER) {
+        gets->buffer[5] = node->dy;
+        return CO_OK;
     }
     size_t count = (size_t)d->out_channels * (size_t)d->used_h * (size_t)d->used_w;
     size_t floats = co_lane_floats(d->rows, count, d->lanes);
@@ -73,12 +89,12 @@ static co_status make_dy(co_compile *c, co_node *node, co_error *err)
     op.buffer[0] = c->values[node->out].grad;
     op.buffer[1] = node->aux[AUX_POOL_INDEX];
     op.buffer[2] = node->dy;
+    gets->buffer[5] = node->dy;
     return co_emit_op(c, &op, err);
 }
 
 static co_status conv_weights(co_compile *c, co_node *node, co_error *err)
 {
-    CO_TRY(make_dy(c, node, err));
     const co_layer *layer = &c->graph->layers[node->layer];
     const co_lane_ops *lane = c->plan->backend->lane;
     co_op op = co_new_op(node->layer, CO_BACKWARD_WEIGHTS);
@@ -86,7 +102,7 @@ static co_status conv_weights(co_compile *c, co_node *node, co_error *err)
     op.u.conv = node->u.conv;
     op.items = lane->conv_items(&op.u.conv, CO_LANE_WEIGHTS);
     op.buffer[0] = c->values[node->in[0]].data;
-    op.buffer[5] = node->dy;
+    CO_TRY(give_gradient(c, node, &op, err));
     CO_TRY(co_grad_buffer(c, layer->weight, &op.buffer[8], err));
     CO_TRY(co_grad_buffer(c, layer->bias, &op.buffer[9], err));
     co_need_scratch(c, lane->conv_scratch_floats(&op.u.conv, CO_LANE_WEIGHTS));
@@ -95,7 +111,6 @@ static co_status conv_weights(co_compile *c, co_node *node, co_error *err)
 
 static co_status conv_data(co_compile *c, co_node *node, co_error *err)
 {
-    CO_TRY(make_dy(c, node, err));
     const co_layer *layer = &c->graph->layers[node->layer];
     const co_lane_ops *lane = c->plan->backend->lane;
     co_value *in = &c->values[node->in[0]];
@@ -108,7 +123,7 @@ static co_status conv_data(co_compile *c, co_node *node, co_error *err)
     op.by_bundle = true;
     CO_TRY(
         co_model_lane_copy(c->plan, layer->weight, &op.u.conv, CO_LANE_DATA, &op.buffer[1], err));
-    op.buffer[5] = node->dy;
+    CO_TRY(give_gradient(c, node, &op, err));
     op.buffer[6] = dx;
     op.buffer[7] = in->rectified ? in->data : CO_NO_BUFFER;
     co_need_scratch(c, lane->conv_scratch_floats(&op.u.conv, CO_LANE_DATA));
