@@ -53,6 +53,26 @@ co_pool2d co_pool_of(const co_layer *layer, co_shape in)
 
 /* ------------------------------------------------------------------ layouts */
 
+/* A copy of a value in lanes or row by row; from one of oneDNN's layouts to lanes by way of rows.
+ */
+static co_status change_layout(co_compile *c, int from, co_layout_kind layout, int *value,
+                               co_error *err)
+{
+    if (c->values[from].layout != CO_LAYOUT_BLOCKED) {
+        return co_lane_rows_node(c, from, value, err);
+    }
+    int rows = c->values[from].rows_version;
+    if (rows < 0) {
+        CO_TRY(co_dnnl_reorder_node(c, from, NULL, &rows, err));
+        c->values[from].rows_version = rows;
+    }
+    if (layout == CO_LAYOUT_LANE) {
+        return co_lane_rows_node(c, rows, value, err);
+    }
+    *value = rows;
+    return CO_OK;
+}
+
 co_status co_value_as(co_compile *c, int layer, co_layout_kind layout, int *value, co_error *err)
 {
     int first = c->value_of[layer];
@@ -67,17 +87,7 @@ co_status co_value_as(co_compile *c, int layer, co_layout_kind layout, int *valu
     bool rows = layout == CO_LAYOUT_ROWS;
     int version = rows ? c->values[first].rows_version : c->values[first].lane_version;
     if (version < 0) {
-        int from = first;
-        if (c->values[first].layout == CO_LAYOUT_BLOCKED) {
-            if (rows) {
-                CO_TRY(co_dnnl_reorder_node(c, first, NULL, &version, err));
-            } else {
-                CO_TRY(co_value_as(c, layer, CO_LAYOUT_ROWS, &from, err));
-            }
-        }
-        if (version < 0) {
-            CO_TRY(co_lane_rows_node(c, from, &version, err));
-        }
+        CO_TRY(change_layout(c, first, layout, &version, err));
         *(rows ? &c->values[first].rows_version : &c->values[first].lane_version) = version;
     }
     *value = version;

@@ -117,6 +117,22 @@ static co_status try_choice(const tuner *t, const co_kernel_query *query,
     return CO_OK;
 }
 
+/* All kernels of the family for one pass. */
+static co_status tune_pass(const tuner *t, const co_kernel_query *query, int pass,
+                           co_kernel_choice *best, double *best_s, co_error *err)
+{
+    bool lane = co_kernel_is_lane(best->pass[pass]);
+    for (int kernel = 0; kernel < CO_KERNEL_COUNT; kernel++) {
+        co_kernel_choice candidate = *best;
+        candidate.pass[pass] = (co_kernel)kernel;
+        if (co_kernel_is_lane((co_kernel)kernel) == lane &&
+            co_kernel_fits((co_kernel)kernel, query)) {
+            CO_TRY(try_choice(t, query, &candidate, best, best_s, err));
+        }
+    }
+    return CO_OK;
+}
+
 /* First the family, then each pass for itself. */
 static co_status tune_query(const tuner *t, const co_kernel_query *query, co_kernel_choice *best,
                             double *best_s, co_error *err)
@@ -127,14 +143,7 @@ static co_status tune_query(const tuner *t, const co_kernel_query *query, co_ker
         CO_TRY(try_choice(t, query, &candidate, best, best_s, err));
     }
     for (int pass = 0; pass < CO_PASSES; pass++) {
-        for (int kernel = 0; kernel < CO_KERNEL_COUNT; kernel++) {
-            co_kernel_choice candidate = *best;
-            candidate.pass[pass] = (co_kernel)kernel;
-            if (co_kernel_is_lane((co_kernel)kernel) == co_kernel_is_lane(best->pass[pass]) &&
-                co_kernel_fits((co_kernel)kernel, query)) {
-                CO_TRY(try_choice(t, query, &candidate, best, best_s, err));
-            }
-        }
+        CO_TRY(tune_pass(t, query, pass, best, best_s, err));
     }
     return set_choice(t, query, best, err);
 }
