@@ -3,8 +3,9 @@
 #
 # Every round runs the peer in both memory layouts and cohort, one after the other, for each model
 # and number of threads; the faster layout of a round is the peer. What counts is the median of the
-# rounds' ratios; "cpu ratio" compares processor time, which other processes disturb less. A round in which other processes took more than 5 % of a core is left out (unless
-# all were like that: marked with "!"). Settings, as environment variables:
+# rounds' ratios; "cpu ratio" compares processor time, which other processes disturb less. A round
+# in which others took more than 5 % of a core is left out (unless all were like that: marked with
+# "!"). Settings, as environment variables:
 #   ROUNDS=5  MODELS="lenet5 cnn1 mnistnet"  THREADS="1 2"  BATCH=64  SECONDS_PER_CHUNK=0.5
 #   CHUNKS=3  PYTHON=/usr/bin/python3
 # Writes every run to <build>/bench/runs.tsv and the table to <build>/bench/table.tsv.
@@ -80,7 +81,8 @@ measure() {
     awk -v OFS='\t' -v head="$round $who $layout $model $threads" -v own="$own" -v ticks="$ticks" \
         -v hz="$hertz" -v wall="$wall" -v rate="$(field "$line" img_s)" \
         -v first="$(field "$line" first_step_ms)" -v rss="$(field "$line" peak_rss_mib)" \
-        -v cpu="$(field "$line" cpu_us)" -v gflops="$(field "$line" gflops)" -v peak="$(field "$line" peak_gflops)" \
+        -v cpu="$(field "$line" cpu_us)" \
+        -v gflops="$(field "$line" gflops)" -v peak="$(field "$line" peak_gflops)" \
         '{ foreign = (ticks / hz - ($1 - own)) / wall
            gsub(" ", "\t", head)
            print head, rate, first, rss, gflops + 0, peak + 0,
