@@ -41,16 +41,23 @@ static conv_mds conv_layouts(const co_conv2d *v, co_shape in, co_shape out)
     return m;
 }
 
+typedef enum layout_choice {
+    SAME_LAYOUT,
+    ANY_LAYOUT,
+    ROWS_LAYOUT,
+    CHANNELS_LAST_LAYOUT
+} layout_choice;
+
 /* One way to ask for a convolution. */
 typedef struct attempt {
     dnnl_alg_kind_t algorithm;
-    enum { SAME_LAYOUT, ANY_LAYOUT, ROWS_LAYOUT, CHANNELS_LAST_LAYOUT } layout;
+    layout_choice layout;
 } attempt;
 
 enum { MAX_ATTEMPTS = 6 };
 
 /* In order; `first`: SAME_LAYOUT where layouts exist already, else ANY_LAYOUT. */
-static int list_attempts(co_kernel kernel, int first, attempt attempts[MAX_ATTEMPTS])
+static int list_attempts(co_kernel kernel, layout_choice first, attempt attempts[MAX_ATTEMPTS])
 {
     int count = 0;
     if (kernel == CO_KERNEL_DNNL_WINOGRAD) {
@@ -114,8 +121,8 @@ static dnnl_status_t describe(const conv_request *r, dnnl_alg_kind_t algorithm,
                                                        m->strides, m->padding, m->padding_right);
 }
 
-static co_status find_conv(co_compile *c, const conv_request *r, co_kernel kernel, int first,
-                           dnnl_primitive_desc_t *pd, co_error *err)
+static co_status find_conv(co_compile *c, const conv_request *r, co_kernel kernel,
+                           layout_choice first, dnnl_primitive_desc_t *pd, co_error *err)
 {
     attempt attempts[MAX_ATTEMPTS];
     int count = list_attempts(kernel, first, attempts);
