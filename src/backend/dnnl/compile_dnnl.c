@@ -344,6 +344,7 @@ static co_status dropout_data(co_compile *c, co_node *node, co_error *err)
     co_op op = co_new_op(node->layer, CO_BACKWARD_DATA);
     op.team = run_dropout_backward;
     op.items = c->rows;
+    op.work = (double)in->floats;
     op.u.mask = node->u.mask;
     op.buffer[0] = c->values[node->out].grad;
     op.buffer[1] = dx;
@@ -374,6 +375,7 @@ static co_status dropout_node(co_compile *c, int layer, co_error *err)
     co_op op = co_new_op(layer, CO_FORWARD);
     op.team = run_dropout;
     op.items = c->rows;
+    op.work = (double)c->values[in].floats;
     op.u.mask = node.u.mask;
     op.buffer[0] = c->values[in].data;
     op.buffer[1] = c->values[out].data;

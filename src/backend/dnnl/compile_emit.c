@@ -250,6 +250,7 @@ co_status co_emit_flat(co_compile *c, co_flat_kind kind, co_op *op, const co_val
     enum { BLOCK = 8192 }; /* floats: a few microseconds */
     op->team = flat_funcs[kind];
     op->u.flat.count = like->floats;
+    op->work = (double)like->floats;
     if (like->layout == CO_LAYOUT_LANE) {
         op->items = c->plan->bundles * like->shape.channels;
         op->by_bundle = true;

@@ -57,7 +57,7 @@ co_status co_input_node(co_compile *c, co_layout_kind layout, int halo, int *val
 {
     co_shape shape = c->shapes[0];
     CO_TRY(co_new_value(c, 0, shape, layout, NULL, halo, value, err));
-    co_op op = co_new_op(0, CO_FORWARD);
+    co_op op = co_new_op(-1, CO_FORWARD);
     op.u.input = (co_lane_input){.rows = c->rows,
                                  .channels = shape.channels,
                                  .h = shape.height,
@@ -68,6 +68,7 @@ co_status co_input_node(co_compile *c, co_layout_kind layout, int halo, int *val
     op.team = lane ? run_input : run_input_rows;
     op.items = lane ? c->plan->bundles : c->rows;
     op.by_bundle = lane;
+    op.work = (double)c->values[*value].floats;
     op.buffer[0] = c->values[*value].data;
     return co_emit_op(c, &op, err);
 }
@@ -98,6 +99,7 @@ static co_status emit_rows_op(co_compile *c, int layer, co_pass pass, bool to_ro
     op.items = c->plan->bundles;
     op.by_bundle = true;
     op.u.rows = (co_rows_op){c->rows, (int)co_shape_count(shape)};
+    op.work = (double)c->rows * (double)co_shape_count(shape);
     op.buffer[0] = from;
     op.buffer[1] = to;
     return co_emit_op(c, &op, err);
@@ -176,6 +178,7 @@ static co_status emit_linear(co_compile *c, const co_node *node, co_lane_pass pa
     op->team = funcs[pass];
     op->u.linear = node->u.linear;
     op->items = lane->linear_items(&op->u.linear, pass);
+    op->work = (double)c->rows * node->u.linear.inputs * node->u.linear.outputs;
     op->by_bundle = false; /* items are outputs (inputs) of all bundles: weights are read once */
     co_need_scratch(c, lane->linear_scratch_floats(&op->u.linear, pass));
     return co_emit_op(c, op, err);
@@ -260,6 +263,7 @@ static co_status pool_data(co_compile *c, co_node *node, co_error *err)
     co_op op = co_new_op(node->layer, CO_BACKWARD_DATA);
     op.team = run_pool_backward;
     op.u.pool = node->u.pool;
+    op.work = (double)in->floats;
     op.items = c->plan->bundles * node->u.pool.channels;
     op.by_bundle = true;
     op.buffer[0] = c->values[node->out].grad;
@@ -301,6 +305,7 @@ static co_status pool_node(co_compile *c, int layer, co_error *err)
     co_op op = co_new_op(layer, CO_FORWARD);
     op.team = run_pool;
     op.u.pool = node.u.pool;
+    op.work = (double)c->values[in].floats;
     op.items = c->plan->bundles * node.u.pool.channels;
     op.by_bundle = true;
     op.buffer[0] = c->values[in].data;
@@ -339,6 +344,7 @@ static co_status dropout_data(co_compile *c, co_node *node, co_error *err)
     co_op op = co_new_op(node->layer, CO_BACKWARD_DATA);
     op.team = run_dropout_backward;
     op.u.dropout = node->u.dropout;
+    op.work = (double)in->floats;
     op.items = c->plan->bundles;
     op.by_bundle = true;
     op.buffer[0] = node->aux[AUX_KEEP];
@@ -371,6 +377,7 @@ co_status co_lane_dropout_node(co_compile *c, int layer, int in, int last, co_er
     co_op op = co_new_op(layer, CO_FORWARD);
     op.team = run_dropout;
     op.u.dropout = node.u.dropout;
+    op.work = (double)c->values[in].floats;
     op.items = c->plan->bundles;
     op.by_bundle = true;
     op.buffer[0] = c->values[in].data;

@@ -53,6 +53,12 @@ static void run_unpool(const co_dnnl_plan *plan, const co_op *op, int begin, int
 
 /* ------------------------------------------------------------------ backward */
 
+static double conv_work(const co_lane_conv *d)
+{
+    double taps = (double)d->in_channels / d->groups * d->kernel_h * d->kernel_w;
+    return (double)d->rows * d->out_channels * d->out_h * d->out_w * taps;
+}
+
 /* Do all passes that will run read the gradient at the pooled output by themselves? */
 static bool takes_pooled(const co_compile *c, const co_node *node)
 {
@@ -84,6 +90,7 @@ static co_status give_gradient(co_compile *c, co_node *node, co_op *gets, co_err
     co_op op = co_new_op(node->layer, CO_BACKWARD_DATA);
     op.team = run_unpool;
     op.items = d->bundles * d->out_channels;
+    op.work = (double)floats;
     op.by_bundle = true;
     op.u.conv = *d;
     op.buffer[0] = c->values[node->out].grad;
@@ -101,6 +108,7 @@ static co_status conv_weights(co_compile *c, co_node *node, co_error *err)
     op.team = run_weights;
     op.u.conv = node->u.conv;
     op.items = lane->conv_items(&op.u.conv, CO_LANE_WEIGHTS);
+    op.work = conv_work(&op.u.conv);
     op.buffer[0] = c->values[node->in[0]].data;
     CO_TRY(give_gradient(c, node, &op, err));
     CO_TRY(co_grad_buffer(c, layer->weight, &op.buffer[8], err));
@@ -120,6 +128,7 @@ static co_status conv_data(co_compile *c, co_node *node, co_error *err)
     op.team = run_data;
     op.u.conv = node->u.conv;
     op.items = lane->conv_items(&op.u.conv, CO_LANE_DATA);
+    op.work = conv_work(&op.u.conv);
     op.by_bundle = true;
     CO_TRY(
         co_model_lane_copy(c->plan, layer->weight, &op.u.conv, CO_LANE_DATA, &op.buffer[1], err));
@@ -227,6 +236,7 @@ static co_status emit_forward(co_compile *c, co_node *node, co_error *err)
     op.team = run_forward;
     op.u.conv = node->u.conv;
     op.items = lane->conv_items(&op.u.conv, CO_LANE_FORWARD);
+    op.work = conv_work(&op.u.conv);
     op.by_bundle = true;
     if (c->train && node->u.conv.pool > 1) {
         const co_lane_conv *d = &node->u.conv;

@@ -57,6 +57,7 @@ static co_status norm_weights(co_compile *c, co_node *node, co_error *err)
     op.team = run_backward;
     op.u.norm = node->u.norm;
     op.items = node->u.norm.channels;
+    op.work = (double)c->values[node->in[0]].floats;
     op.buffer[0] = c->values[node->in[0]].data;
     CO_TRY(co_param_buffer(c, layer->weight, &op.buffer[1], err));
     op.buffer[3] = c->values[node->out].data;
@@ -83,6 +84,7 @@ static co_status emit_forward(co_compile *c, co_node *node, co_error *err)
     op.team = c->train ? run_train : run_eval;
     op.u.norm = node->u.norm;
     op.items = node->u.norm.channels;
+    op.work = (double)c->values[node->in[0]].floats;
     if (c->train) {
         size_t bytes = (size_t)node->u.norm.channels * sizeof(float);
         CO_TRY(co_new_buffer(c, bytes, CO_BUFFER_ACTIVATION, &node->aux[AUX_MEAN], err));

@@ -85,6 +85,7 @@ struct co_op {
     co_pass pass;
     int stage;
     int items;
+    double work;    /* about how many multiply-accumulates, or floats touched */
     bool by_bundle; /* items / bundles consecutive items belong to one bundle */
     co_op_team team;
     co_op_solo solo;

@@ -67,10 +67,27 @@ static bool bundles_are_fair(const co_dnnl_plan *plan, int threads)
     return plan->bundles % threads == 0 || plan->bundles >= MANY * threads;
 }
 
+/* Little work is done sooner than a team is gathered: about a microsecond. */
+static bool is_small(const co_op *ops, int count)
+{
+    const double small = 60000.0;
+    double work = 0.0;
+    for (int i = 0; i < count; i++) {
+        work += ops[i].work;
+    }
+    return work < small;
+}
+
 static void run_stage(const co_dnnl_plan *plan, const co_op *ops, int count)
 {
     co_team *team = plan->backend->base.team;
     stage_run run = {plan, ops, count};
+    if (is_small(ops, count)) {
+        for (int i = 0; i < count; i++) {
+            ops[i].team(plan, &ops[i], 0, ops[i].items, 0);
+        }
+        return;
+    }
     if (count > 1 && bundles_are_fair(plan, co_team_threads(team))) {
         co_team_run(team, run_bundles, &run);
         return;
