@@ -51,7 +51,7 @@ static int add_conv(co_graph *g, int x, co_rng *rng)
     c.out_channels = draw(rng, 0, 2) == 0 ? draw(rng, 16, 40) : draw(rng, 1, 20);
     c.out_channels = (c.out_channels + c.groups - 1) / c.groups * c.groups;
     x = co_graph_conv2d(g, "conv", x, c);
-    if (draw(rng, 0, 2) == 0) {
+    if (x < 0 || draw(rng, 0, 2) == 0) { /* below 0: it does not fit, finishing will say so */
         return x;
     }
     /* what may be fused behind it, in any order */
