@@ -17,12 +17,22 @@
 #include <stdint.h>
 
 #define CO_INLINE static inline __attribute__((always_inline, unused))
-#ifdef __clang__
+/* CO_UNROLL: all copies of a loop, so that arrays of vectors become registers. Sanitizer builds
+ * leave the loops alone: every access is instrumented there, and unrolled it would compile for
+ * minutes. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CO_NO_UNROLL 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define CO_NO_UNROLL 1
+#endif
+#endif
+#ifdef CO_NO_UNROLL
+#define CO_UNROLL
+#elif defined(__clang__)
 #define CO_UNROLL _Pragma("clang loop unroll(full)")
-#define CO_LOOP   _Pragma("clang loop unroll(disable)")
 #else
 #define CO_UNROLL _Pragma("GCC unroll 16")
-#define CO_LOOP   _Pragma("GCC unroll 1") /* a loop whose copies would not fit the registers */
 #endif
 
 /* Asks for the cache line at p, which will be read soon. */
