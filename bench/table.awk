@@ -68,7 +68,8 @@ END {
                (A > 0 ? sprintf("(%.2f-%.2f)", lo, hi) : "-"), (A > 0 ? sprintf("%.2fx", P) : "-"),
                100 * D, sprintf("%.0f / %.0f", E, F),
                sprintf("%.0f / %.0f", G, H), n, mark
-        printf "%s\t%d\t%d\t%.0f\t%.0f\t%.3f\t%.3f\t%.3f\t%.3f\t%.1f\t%.1f\t%.1f\t%.1f\t%d%s\t%.3f\n",
+        printf "%s\t%d\t%d\t%.0f\t%.0f\t%.3f\t%.3f\t%.3f\t%.3f\t" \
+               "%.1f\t%.1f\t%.1f\t%.1f\t%d%s\t%.3f\n",
                part[1], batch, part[2], A, B, C, lo, hi, D, E, F, G, H, n, mark, P >table
     }
     if (rounds > 0) print "first step and memory: peer / ours. Ratio: median of the rounds' ratios."

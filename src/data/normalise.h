@@ -1,4 +1,5 @@
-/* Normalisation: from bytes to what the network sees, by the reference systems' rules (docs/METHODS.md 3).
+/* Normalisation: from bytes to what the network sees, by the reference systems' rules
+ * (docs/METHODS.md 3).
  *
  * All rules have the form ((pixel / 255) - mean) / std, per channel; the result is the map that
  * the plan's input operation applies. Any thread may call; the split must be required before.

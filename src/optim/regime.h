@@ -1,4 +1,5 @@
-/* A regime: phases that begin at an epoch or step and change some hyper-parameters (docs/METHODS.md 6).
+/* A regime: phases that begin at an epoch or step and change some hyper-parameters
+ * (docs/METHODS.md 6).
  *
  * Phases are cumulative: what one sets holds until a later one sets it again. A phase is a map
  * with `epoch` or `step` (its start) and any of: optimizer, lr, momentum, nesterov, weight_decay;

@@ -182,7 +182,8 @@ void co_schedule_destroy(co_schedule *schedule)
 }
 
 /* From the end of the warm-up to the end of the run, step by step. The quirk of S3: the length
- * was counted in batches but the time in epochs, so that the rate hardly moves (docs/METHODS.md 6). */
+ * was counted in batches but the time in epochs, so that the rate hardly moves
+ * (docs/METHODS.md 6). */
 static double cosine_at(const co_schedule *s, uint64_t step)
 {
     double steps_per_epoch = (double)s->steps_per_epoch;

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What a user can get wrong: the exit code by kind, one message that says where, nothing half-written.
+# What a user can get wrong: the exit code by kind, one message that says where, nothing
+# half-written.
 . tests/e2e/lib.sh
 run=("$COHORT" train --run-dir "$TMP/run" --max-steps 2 --threads 1 --quiet)
 
@@ -52,12 +53,14 @@ kill -9 $pid
 wait $pid 2>/dev/null
 
 # Weights of another model: the tensor is named
-"$COHORT" train --model mnistnet --run-dir "$TMP/other" --max-steps 1 --no-evaluate --quiet >/dev/null ||
+"$COHORT" train --model mnistnet --run-dir "$TMP/other" \
+    --max-steps 1 --no-evaluate --quiet >/dev/null ||
     fail "a run without evaluation"
 expect 5 "conv1.weight" "$COHORT" train --checkpoint "$TMP/other/model.safetensors" \
     --run-dir "$TMP/run2" --max-steps 2 --quiet
 
-# A disk that is full while saving: exit 5, no half-written model (16 KiB per file is less than that)
+# A disk that is full while saving: exit 5, no half-written model (16 KiB per file is less
+# than that)
 (
     ulimit -f 16
     exec "$COHORT" train --run-dir "$TMP/full" --max-steps 2 --no-evaluate --quiet

@@ -14,7 +14,8 @@ expect 0 "--batch-size" "$COHORT" train --help
 expect 0 "default" "$COHORT" train --print-config
 expect 0 "cohort" "$COHORT" --version
 "$COHORT" reference >"$TMP/reference.md"
-cmp "$TMP/reference.md" docs/reference.md || fail "docs/reference.md: make it anew with 'cohort reference'"
+cmp "$TMP/reference.md" docs/reference.md ||
+    fail "docs/reference.md: make it anew with 'cohort reference'"
 
 if [ -d "$DATA/mnist" ]; then
     expect 0 "no faults" "$COHORT" data check mnist --dataset-dir "$DATA"

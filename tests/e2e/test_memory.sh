@@ -7,13 +7,15 @@
 }
 
 bytes() { # bytes NUMBER UNIT
-    awk -v n="$1" -v u="$2" 'BEGIN { print n * (u == "KiB" ? 1024 : u == "MiB" ? 1048576 : 1073741824) }'
+    awk -v n="$1" -v u="$2" \
+        'BEGIN { print n * (u == "KiB" ? 1024 : u == "MiB" ? 1048576 : 1073741824) }'
 }
 
 for model in lenet5 mnistnet cnn1; do
     "$COHORT" models $model --threads 1 >"$TMP/out" || fail "models $model"
     told=$(bytes $(awk '$1 == "total" { print $2, $3 }' "$TMP/out"))
-    "$COHORT" train --model $model --threads 1 --epochs 1 --quiet --run-dir "$TMP/$model" >"$TMP/log" ||
+    "$COHORT" train --model $model --threads 1 --epochs 1 --quiet \
+        --run-dir "$TMP/$model" >"$TMP/log" ||
         fail "train $model: $(cat "$TMP/log")"
     held=$(number peak_memory_bytes "$TMP/$model/summary.json")
     echo "$model: told $told, held $held bytes"

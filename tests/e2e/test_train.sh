@@ -31,7 +31,8 @@ for model in lenet5 mnistnet; do
         train "$model-$variant" --model $model --loader-threads $variant
         cmp "$TMP/$model-a/model.safetensors" "$TMP/$model-$variant/model.safetensors" ||
             fail "$model: other weights with $variant loader threads"
-        cmp <(timeless "$TMP/$model-a/metrics.jsonl") <(timeless "$TMP/$model-$variant/metrics.jsonl") ||
+        cmp <(timeless "$TMP/$model-a/metrics.jsonl") \
+            <(timeless "$TMP/$model-$variant/metrics.jsonl") ||
             fail "$model: other metrics with $variant loader threads"
     done
 
@@ -41,14 +42,16 @@ for model in lenet5 mnistnet; do
 done
 
 # The record reproduces the run.
-"$COHORT" train --config "$TMP/lenet5-a/config.yaml" --run-dir "$TMP/again" --quiet --threads 1 >"$TMP/out" 2>&1 ||
+"$COHORT" train --config "$TMP/lenet5-a/config.yaml" \
+    --run-dir "$TMP/again" --quiet --threads 1 >"$TMP/out" 2>&1 ||
     fail "train from config.yaml: $(cat "$TMP/out")"
 cmp "$TMP/lenet5-a/model.safetensors" "$TMP/again/model.safetensors" ||
     fail "config.yaml does not reproduce the run"
 
 # Another seed is another run; one compute thread or two is not.
 train seed --seed 4
-cmp -s "$TMP/lenet5-a/model.safetensors" "$TMP/seed/model.safetensors" && fail "the seed does not count"
+cmp -s "$TMP/lenet5-a/model.safetensors" "$TMP/seed/model.safetensors" &&
+    fail "the seed does not count"
 train t2 --threads 2
 cmp "$TMP/lenet5-a/model.safetensors" "$TMP/t2/model.safetensors" || fail "threads change the bits"
 finish
