@@ -27,7 +27,7 @@ cmake --build "$build" --target bench_programs >"$build/bench.log" 2>&1 || {
     cat "$build/bench.log" >&2
     exit 1
 }
-ours=$build/bench/step_bench
+ours=(env GOMP_SPINCOUNT=2000 "$build/bench/step_bench") # as cohort sets it for itself
 runs=$build/bench/runs.tsv
 table=$build/bench/table.tsv
 cpus=$(nproc)
@@ -107,7 +107,7 @@ for ((round = 1; round <= rounds; round++)); do
                         --seconds "$seconds" --chunks "$chunks"
                 done
             fi
-            measure "$round" ours - "$model" "$threads" "$ours" \
+            measure "$round" ours - "$model" "$threads" "${ours[@]}" \
                 --seconds "$seconds" --chunks "$chunks"
         done
     done

@@ -107,7 +107,7 @@ static bool is_one_of(const char *word, const char *a, const char *b, const char
 static void shorten_openmp_spin(char *argv[])
 {
     if (getenv("GOMP_SPINCOUNT") == NULL && getenv("OMP_WAIT_POLICY") == NULL &&
-        setenv("GOMP_SPINCOUNT", "500", 1) == 0) {
+        setenv("GOMP_SPINCOUNT", "2000", 1) == 0) {
         (void)execv("/proc/self/exe", argv);
     }
 }
