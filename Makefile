@@ -8,10 +8,9 @@ DESTDIR ?=
 SETUP ?= tools/setup.sh
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 CTEST_FLAGS ?= --output-on-failure
-DEMO_FLAGS ?= --dataset glyphs --model lenet5 --epochs 2 \
-              --run-dir runs/demo-$(shell date +%Y%m%d-%H%M%S)
+DEMO_FLAGS ?= --profile demo --run-dir runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: all build demo test bench nightly install format lint clean
+.PHONY: all build program demo test bench nightly install format lint clean
 all: build
 
 build:
@@ -19,7 +18,12 @@ build:
 	@test -f build/build.ninja || cmake --preset release
 	@cmake --build build
 
-demo: build
+program: # without the tests
+	@$(SETUP) build
+	@test -f build/build.ninja || cmake --preset release
+	@cmake --build build --target cohort
+
+demo: program
 	build/cohort train $(DEMO_FLAGS)
 
 test:
@@ -28,13 +32,13 @@ test:
 	@cmake --build build
 	@ctest --test-dir build -j $(JOBS) -LE nightly $(CTEST_FLAGS)
 
-bench: build
+bench: program
 	bench/run.sh build/cohort
 
 nightly:
 	tools/nightly.sh
 
-install: build
+install: program
 	DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
 
 format:
