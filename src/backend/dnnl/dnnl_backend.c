@@ -172,7 +172,7 @@ static int memory(const co_plans *plans, co_memory_item *items)
 {
     static const char *const uses[CO_BUFFER_USES] = {
         [CO_BUFFER_ACTIVATION] = "activations",
-        [CO_BUFFER_GRADIENT] = "gradients of activations (beside reused memory)",
+        [CO_BUFFER_GRADIENT] = "gradients of activations",
         [CO_BUFFER_SCRATCH] = "scratch",
     };
     const co_dnnl_model *model = plans->model;
