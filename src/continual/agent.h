@@ -37,6 +37,7 @@ struct co_agent {
     const co_agent_ops *ops;
 };
 
-CO_MUST_CHECK co_status co_agent_base(co_agent **out, co_error *err);
+/* label_smoothing: of its cross-entropy, in [0, 1]. */
+CO_MUST_CHECK co_status co_agent_base(double label_smoothing, co_agent **out, co_error *err);
 
 #endif

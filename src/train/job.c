@@ -8,7 +8,7 @@ static co_status open_common(co_job *job, co_error *err)
 {
     CO_TRY(co_job_open_data(job, err));
     CO_TRY(co_job_open_model(job, err));
-    return co_agent_base(&job->agent, err);
+    return co_agent_base(job->settings->label_smoothing, &job->agent, err);
 }
 
 /* Epochs, or --max-steps where that is fewer. */
