@@ -19,6 +19,15 @@ static uint64_t steps_to_run(const co_job *job)
     return limit > 0 && limit < steps ? limit : steps;
 }
 
+static co_status group_parameters(co_job *job, co_error *err)
+{
+    const co_settings *settings = job->settings;
+    co_groups groups = {0};
+    CO_TRY(co_groups_read(job->graph, settings->lr_scales, settings->decay_scales, &groups, err));
+    co_optimizer_use_groups(job->optimizer, &groups);
+    return CO_OK;
+}
+
 static co_status open_training(co_job *job, co_error *err)
 {
     const co_settings *settings = job->settings;
@@ -34,6 +43,7 @@ static co_status open_training(co_job *job, co_error *err)
                               &job->schedule, err));
     CO_TRY(co_optimizer_create(co_schedule_optimizer(job->schedule), job->graph, &job->optimizer,
                                err));
+    CO_TRY(group_parameters(job, err));
     CO_TRY(co_strategy_local(job->model, job->optimizer, &job->strategy, err));
     if (settings->checkpoint != NULL) {
         CO_TRY(co_weights_load(settings->checkpoint, job->model, err));

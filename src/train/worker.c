@@ -73,19 +73,38 @@ static co_status not_finite(worker *w, const step_report *report, co_error *err)
                    what, (unsigned long long)(w->step + 1), w->epoch + 1, report->hyper.lr);
 }
 
+/* torch.nn.utils.clip_grad_norm_ with the norm 2. All workers see the same norm. */
+static void clip(const worker *w, double norm)
+{
+    const co_model *model = w->job->model;
+    double factor = w->job->settings->clip_norm / (norm + 1e-6);
+    if (factor < 1.0) {
+        w->ops->scale(model->backend, model->graph->param_floats, (float)factor, model->grads);
+    }
+}
+
 /* Exchanges the gradient and applies it. */
 static co_status update(worker *w, step_report *report, co_error *err)
 {
     co_job *job = w->job;
     co_strategy *strategy = job->strategy;
+    co_model *model = job->model;
     co_reduction reduction = {0};
     bool changed = false;
     CO_TRY(strategy->ops->reduce(strategy, &reduction, err));
-    CO_TRY(job->agent->ops->gradient(job->agent, job->model, &changed, err));
+    CO_TRY(job->agent->ops->gradient(job->agent, model, &changed, err));
+    if (changed) {
+        reduction.sum_squares = w->ops->sum_squares(model->backend, model->graph->param_floats,
+                                                    model->grads);
+        reduction.finite = reduction.finite && isfinite(reduction.sum_squares);
+    }
     report->gradient_norm = sqrt(reduction.sum_squares);
     report->hyper = co_schedule_at(job->schedule, w->step);
     if (!reduction.finite || !isfinite(report->loss)) {
         return not_finite(w, report, err);
+    }
+    if (job->settings->clip_norm > 0.0) {
+        clip(w, report->gradient_norm);
     }
     return strategy->ops->apply(strategy, &report->hyper, err);
 }
