@@ -13,15 +13,14 @@
 #include "base/alloc.h"
 #include "train/worker.h"
 
-enum { ARGUMENTS_MAX = 24 };
+enum { ARGUMENTS_MAX = 40 };
 
-/* Weights and statistics before and after a run. */
+/* The weights before and after a run. */
 typedef struct outcome {
     size_t floats;
-    size_t stats;
     float *before;
     float *after;
-    float *stats_after;
+    float *average; /* of the weights; NULL without --ema-decay */
     co_train_result result;
     size_t bias_offset; /* of the last linear layer */
 } outcome;
@@ -59,13 +58,15 @@ static outcome train(const char *const more[])
     const co_graph *graph = job->graph;
     outcome out = {
         .floats = graph->param_floats,
-        .stats = graph->stat_floats,
         .before = copy_of(job->model->params, graph->param_floats),
         .bias_offset = graph->params[graph->param_count - 1].offset,
     };
     check(co_train(job, &announcer, NULL, &out.result, &err), &err);
     out.after = copy_of(job->model->params, out.floats);
-    out.stats_after = copy_of(job->model->stats, out.stats);
+    if (job->ema != NULL) {
+        check(co_ema_swap(job->ema, &err), &err);
+        out.average = copy_of(job->model->params, out.floats);
+    }
     co_job_close(job);
     co_conf_free(&conf);
     return out;
@@ -77,7 +78,7 @@ static void release(outcome *out)
 {
     free(out->before);
     free(out->after);
-    free(out->stats_after);
+    free(out->average);
 }
 
 /* The step (before - after) of float i: with learning rate 1, its gradient. */
@@ -168,13 +169,91 @@ static void test_scales(void **state)
     release(&scaled);
 }
 
+/* A whole epoch in steps of 4 batches of 8 is that in batches of 32: 180 samples are 22 batches and
+ * a half, so that the last step has 3 batches, the last of which has 4 samples. */
+static void check_accumulation(const char *backend)
+{
+    outcome large = TRAIN("--backend", backend, "--epochs", "2", "--batch-size", "32", "--lr",
+                          "0.05", "--momentum", "0.9");
+    outcome small = TRAIN("--backend", backend, "--epochs", "2", "--batch-size", "8", "--lr",
+                          "0.05", "--momentum", "0.9", "--accumulate", "4");
+    assert_int_equal(large.result.steps, 12);
+    assert_int_equal(small.result.steps, 12);
+    assert_int_equal(small.result.images, 360);
+    assert_int_equal(small.result.epochs, 2);
+    double far = 0.0;
+    for (size_t i = 0; i < large.floats; i++) {
+        far = fmax(far, fabs(moved(&large, i)));
+        assert_true(fabs((double)large.after[i] - (double)small.after[i]) < 2e-5);
+    }
+    assert_true(far > 1e-2);
+    assert_int_equal(small.result.train.rows, 180);
+    double loss = co_score_loss(&large.result.train);
+    assert_true(fabs(co_score_loss(&small.result.train) - loss) < 1e-4);
+    release(&large);
+    release(&small);
+}
+
+static void test_accumulation(void **state)
+{
+    (void)state;
+    check_accumulation("dnnl");
+    check_accumulation("ref");
+}
+
+/* The average by its recurrence, in double, over the weights that shorter runs end with. */
+static void test_average_of_weights(void **state)
+{
+    (void)state;
+    static const char *const steps[] = {"1", "2", "3", "4"};
+    double *expected = NULL;
+    for (int k = 0; k < 4; k++) {
+        outcome plain = TRAIN("--max-steps", steps[k], "--epochs", "4", "--lr", "0.1");
+        outcome averaged = TRAIN("--max-steps", steps[k], "--epochs", "4", "--lr", "0.1",
+                                 "--ema-decay", "0.75");
+        assert_memory_equal(plain.after, averaged.after, plain.floats * sizeof(float));
+        if (k == 0) {
+            expected = malloc(plain.floats * sizeof(double));
+            assert_non_null(expected);
+        }
+        double apart = 0.0;
+        for (size_t i = 0; i < plain.floats; i++) {
+            double w = (double)plain.after[i];
+            expected[i] = k == 0 ? w : 0.75 * expected[i] + 0.25 * w;
+            assert_true(fabs((double)averaged.average[i] - expected[i]) < 1e-6);
+            apart = fmax(apart, fabs(expected[i] - w));
+        }
+        assert_true(k == 0 || apart > 1e-3);
+        release(&plain);
+        release(&averaged);
+    }
+    free(expected);
+}
+
+/* All of it together gives the same bits for any number of threads. */
+static void test_same_bits(void **state)
+{
+    (void)state;
+#define ALL_OPTIONS                                                                                \
+    "--epochs", "3", "--batch-size", "20", "--accumulate", "4", "--ema-decay", "0.9",              \
+        "--clip-norm", "0.5", "--label-smoothing", "0.1", "--optimizer", "adamw", "--lr", "0.002", \
+        "--weight-decay", "0.1", "--lr-scales", "{bias: 4}", "--decay-scales", "{bias: 0}",
+    outcome one = TRAIN(ALL_OPTIONS "--loader-threads", "0");
+    outcome four = TRAIN(ALL_OPTIONS "--loader-threads", "4", "--threads", "2");
+    assert_memory_equal(one.after, four.after, one.floats * sizeof(float));
+    assert_memory_equal(one.average, four.average, one.floats * sizeof(float));
+    assert_int_equal(one.result.steps, 9);
+    release(&one);
+    release(&four);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_label_smoothing),
-        cmocka_unit_test(test_clip),
-        cmocka_unit_test(test_nan_before_clip),
-        cmocka_unit_test(test_scales),
+        cmocka_unit_test(test_label_smoothing), cmocka_unit_test(test_clip),
+        cmocka_unit_test(test_nan_before_clip), cmocka_unit_test(test_scales),
+        cmocka_unit_test(test_accumulation),    cmocka_unit_test(test_average_of_weights),
+        cmocka_unit_test(test_same_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
