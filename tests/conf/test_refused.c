@@ -89,6 +89,8 @@ static void test_out_of_range(void **state)
          .file = "milestones: [3, 0]\n");
     FAIL("--eval-batch-size: must be 1 or more, or -1 for the value of batch-size",
          .arguments = {"--eval-batch-size", "0", NULL});
+    FAIL("--bn-momentum: must be 0 to 1, or -1 for what the network has",
+         .arguments = {"--bn-momentum", "-0.5", NULL});
     FAIL("--model: may not be empty", .arguments = {"--model=", NULL});
 }
 
