@@ -73,7 +73,8 @@ typedef struct co_adam {
     float beta2;
     float epsilon;
     float weight_decay;
-    uint64_t step; /* 1 for the first: bias correction */
+    bool decoupled; /* AdamW: the decay acts on the weights, not through the gradient */
+    uint64_t step;  /* 1 for the first: bias correction */
 } co_adam;
 
 /* Called before each operation of a plan when installed; layer -1 = input or loss side. */
@@ -119,8 +120,8 @@ typedef struct co_backend_ops {
 
     /* Vector operations over a range of the flat buffers, in floats. `momentum`, `m`, `v` are
      * buffers as long as the parameters, indexed like them. sgd and adam refresh the private
-     * copies of the parameters that lie wholly in the range. Formulas as PyTorch's SGD, Adam.
-     * A momentum of 0 needs no buffer: `momentum` may then be NULL. */
+     * copies of the parameters that lie wholly in the range. Formulas as PyTorch's SGD, Adam,
+     * AdamW. A momentum of 0 needs no buffer: `momentum` may then be NULL. */
     co_status (*sgd)(co_model *model, size_t offset, size_t count, const co_sgd *hyper,
                      float *momentum, co_error *err);
     co_status (*adam)(co_model *model, size_t offset, size_t count, const co_adam *hyper, float *m,
@@ -129,6 +130,8 @@ typedef struct co_backend_ops {
     void (*axpy)(co_backend *backend, size_t count, float a, const float *x, float *y);
     /* y += t * (x - y) */
     void (*lerp)(co_backend *backend, size_t count, float t, const float *x, float *y);
+    /* x *= a */
+    void (*scale)(co_backend *backend, size_t count, float a, float *x);
     /* Sum of squares in double, by a fixed tree whatever the number of threads; NaN or Inf in x
      * shows as a result that is not finite. */
     double (*sum_squares)(co_backend *backend, size_t count, const float *x);

@@ -81,6 +81,12 @@ static void print_bill(const co_job *job, size_t program_bytes)
         add_item(&b, items[i].name, items[i].bytes);
     }
     add_item(&b, "optimizer", co_optimizer_bytes(job->optimizer));
+    if (job->gathered != NULL) {
+        add_item(&b, "gathered gradients", job->graph->param_floats * sizeof(float));
+    }
+    if (job->ema != NULL) {
+        add_item(&b, "average of the weights", co_ema_bytes(job->ema));
+    }
     add_item(&b, "data set", co_dataset_memory_bytes(job->dataset));
     add_item(&b, "loader", co_loader_memory_bytes(job->train_loader));
     add_item(&b, "event ring", CO_MONITOR_EVENTS * sizeof(co_event));

@@ -202,14 +202,32 @@ static co_status write_summary(train_command *t, co_error *err)
     return co_rundir_write_summary(t->rundir, entries, sizeof(entries) / sizeof(entries[0]), err);
 }
 
+static co_status save_weights(const train_command *t, co_run_file file, co_error *err)
+{
+    return co_weights_save(&co_files_system, co_rundir_file(t->rundir, file), t->job->model, err);
+}
+
+/* With an average of the weights that is the model, and the weights themselves lie beside it. */
+static co_status save_model(const train_command *t, co_error *err)
+{
+    co_ema *ema = t->job->ema;
+    if (ema == NULL) {
+        return save_weights(t, CO_RUN_MODEL, err);
+    }
+    CO_TRY(save_weights(t, CO_RUN_MODEL_RAW, err));
+    CO_TRY(co_ema_swap(ema, err));
+    co_status status = save_weights(t, CO_RUN_MODEL, err);
+    CO_TRY(status);
+    return co_ema_swap(ema, err);
+}
+
 /* What a run leaves behind; for a run that failed, its status and what it saw, not its weights. */
 static co_status save_results(train_command *t, co_error *err)
 {
     announce_end(t);
     co_monitor_stop(t->monitor);
     if (t->outcome != CO_OUTCOME_FAILED && t->settings->save_model) {
-        CO_TRY(co_weights_save(&co_files_system, co_rundir_file(t->rundir, CO_RUN_MODEL),
-                               t->job->model, err));
+        CO_TRY(save_model(t, err));
     }
     CO_TRY(write_summary(t, err));
     return co_rundir_set_status(t->rundir, t->outcome, err);

@@ -211,6 +211,10 @@ co_status co_conf_check(const co_conf *conf, co_error *err)
         return contradiction(conf, CO_ROW_nesterov, CO_ROW_momentum,
                              "Nesterov's form needs a momentum above 0", err);
     }
+    if (values->bn_momentum < 0 && values->bn_momentum > -1) {
+        return co_fail(err, CO_USAGE, "%s: must be 0 to 1, or -1 for what the network has",
+                       where_of(conf, CO_ROW_bn_momentum));
+    }
     if (values->eval_batch_size == 0) {
         return co_fail(err, CO_USAGE, "%s: must be 1 or more, or -1 for the value of batch-size",
                        where_of(conf, CO_ROW_eval_batch_size));

@@ -19,7 +19,8 @@
 
 #define CO_OPTIMIZER_CHOICES(X)                                                                    \
     X(CO_CONF_OPTIMIZER_SGD, "sgd")                                                                \
-    X(CO_CONF_OPTIMIZER_ADAM, "adam")
+    X(CO_CONF_OPTIMIZER_ADAM, "adam")                                                              \
+    X(CO_CONF_OPTIMIZER_ADAMW, "adamw")
 
 #define CO_SCHEDULE_CHOICES(X)                                                                     \
     X(CO_CONF_SCHEDULE_CONSTANT, "constant")                                                       \

@@ -2,7 +2,8 @@
  * `base` (plain training: cross-entropy over the batch).
  *
  * The trainer calls the hooks in this order in every step: before, loss_terms, gradient, after;
- * and predict in evaluation. One thread drives an agent.
+ * and predict in evaluation. With several batches per step, gradient comes with the last alone. One
+ * thread drives an agent.
  */
 #ifndef CO_CONTINUAL_AGENT_H
 #define CO_CONTINUAL_AGENT_H
@@ -25,7 +26,8 @@ typedef struct co_agent_ops {
     int (*loss_terms)(co_agent *agent, const co_batch *batch, co_loss_term *terms);
     /* May change the reduced gradient (model->grads); says so in *changed. */
     co_status (*gradient)(co_agent *agent, co_model *model, bool *changed, co_error *err);
-    /* After the update: candidates for a buffer, say. */
+    /* After the batch was used (the last of a step: after the update): candidates for a buffer,
+     * say. */
     co_status (*after)(co_agent *agent, const co_batch *batch, co_error *err);
     /* classes[row] = the predicted class, from logits (rows, classes) and features (rows, n). */
     void (*predict)(co_agent *agent, int rows, int classes, const float *logits,
@@ -37,6 +39,7 @@ struct co_agent {
     const co_agent_ops *ops;
 };
 
-CO_MUST_CHECK co_status co_agent_base(co_agent **out, co_error *err);
+/* label_smoothing: of its cross-entropy, in [0, 1]. */
+CO_MUST_CHECK co_status co_agent_base(double label_smoothing, co_agent **out, co_error *err);
 
 #endif

@@ -2,6 +2,11 @@
 #include "base/alloc.h"
 #include "continual/agent.h"
 
+typedef struct base_agent {
+    co_agent base;
+    float label_smoothing;
+} base_agent;
+
 static void base_destroy(co_agent *agent)
 {
     co_free(agent);
@@ -17,7 +22,7 @@ static co_status base_before(co_agent *agent, co_batch *batch, co_error *err)
 
 static int base_loss_terms(co_agent *agent, const co_batch *batch, co_loss_term *terms)
 {
-    (void)agent;
+    const base_agent *self = (const base_agent *)agent;
     terms[0] = (co_loss_term){
         .kind = CO_LOSS_CROSS_ENTROPY,
         .row_begin = 0,
@@ -25,6 +30,7 @@ static int base_loss_terms(co_agent *agent, const co_batch *batch, co_loss_term 
         .labels = batch->labels,
         .row_weights = NULL,
         .weight = 1.0f,
+        .smoothing = self->label_smoothing,
     };
     return 1;
 }
@@ -82,12 +88,13 @@ static const co_agent_ops base_ops = {
     .state = base_state,
 };
 
-co_status co_agent_base(co_agent **out, co_error *err)
+co_status co_agent_base(double label_smoothing, co_agent **out, co_error *err)
 {
     void *block = NULL;
-    CO_TRY(co_alloc(1, sizeof(co_agent), "agent", &block, err));
-    co_agent *agent = block;
-    agent->ops = &base_ops;
-    *out = agent;
+    CO_TRY(co_alloc(1, sizeof(base_agent), "agent", &block, err));
+    base_agent *agent = block;
+    agent->base.ops = &base_ops;
+    agent->label_smoothing = (float)label_smoothing;
+    *out = &agent->base;
     return CO_OK;
 }

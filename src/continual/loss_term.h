@@ -9,7 +9,9 @@
 #include <stdint.h>
 
 typedef enum co_loss_kind {
-    CO_LOSS_CROSS_ENTROPY, /* -sum_r w_r log softmax(logits_r)[label_r] / sum_r w_r */
+    /* -sum_r w_r t_r . log softmax(logits_r) / sum_r w_r, with the target t_r = (1 - s) onehot(
+     * label_r) + s / classes */
+    CO_LOSS_CROSS_ENTROPY,
 } co_loss_kind;
 
 typedef struct co_loss_term {
@@ -19,6 +21,7 @@ typedef struct co_loss_term {
     const int32_t *labels;    /* of row row_begin on */
     const float *row_weights; /* w_r of the same rows; NULL = all 1 */
     float weight;             /* factor of the whole term */
+    float smoothing;          /* s, in [0, 1]; 0: the label alone */
 } co_loss_term;
 
 enum { CO_MAX_LOSS_TERMS = 4 };

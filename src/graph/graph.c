@@ -251,6 +251,23 @@ int co_graph_linear(co_graph *graph, const char *name, int input, int out_featur
     return graph->status == CO_OK ? index : -1;
 }
 
+void co_graph_choose_norms(co_graph *graph, const co_norm_choice *choice)
+{
+    for (int i = 0; i < graph->layer_count; i++) {
+        co_layer *layer = &graph->layers[i];
+        if (layer->kind != CO_LAYER_BATCH_NORM) {
+            continue;
+        }
+        if (choice->momentum >= 0.0) {
+            layer->u.norm.momentum = (float)choice->momentum;
+        }
+        if (choice->epsilon > 0.0) {
+            layer->u.norm.epsilon = (float)choice->epsilon;
+        }
+        layer->u.norm.frozen = choice->frozen;
+    }
+}
+
 int co_graph_batch_norm(co_graph *graph, const char *name, int input, float momentum, float epsilon)
 {
     co_layer layer = layer_of(CO_LAYER_BATCH_NORM, input);

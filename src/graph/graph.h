@@ -88,6 +88,7 @@ typedef struct co_layer {
         struct {
             float momentum; /* weight of the new value in the running statistics */
             float epsilon;
+            bool frozen; /* training too normalises by the running statistics, and leaves them */
         } norm;
         float probability; /* dropout: of a zero */
         float factor;      /* scale */
@@ -162,6 +163,14 @@ int co_graph_scale(co_graph *graph, const char *name, int input, float factor);
  * weight and bias of convolution and linear U(-1/sqrt(fan_in), 1/sqrt(fan_in)). */
 void co_graph_init_weight(co_graph *graph, int layer, co_init init);
 void co_graph_init_bias(co_graph *graph, int layer, co_init init);
+
+/* Overrides what the model says for all its batch norms. */
+typedef struct co_norm_choice {
+    double momentum; /* below 0: the model's own */
+    double epsilon;  /* 0: the model's own */
+    bool frozen;
+} co_norm_choice;
+void co_graph_choose_norms(co_graph *graph, const co_norm_choice *choice);
 
 /* Names the outputs, lays out the flat buffers; reports the first fault of the builders. */
 CO_MUST_CHECK co_status co_graph_finish(co_graph *graph, int logits, int features, co_error *err);

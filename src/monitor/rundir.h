@@ -3,6 +3,7 @@
  *     config.yaml   as resolved             metrics.jsonl      see monitor/sinks.h
  *     env.json      versions, CPU, ISA ...  summary.json       with `test_accuracy`
  *     log.txt       what happened           model.safetensors  no time, no path in it
+ *     model.raw.safetensors   with --ema-decay: the weights that model.safetensors averages
  *     status        running | finished | preempted | failed
  *     lock          "pid@host" while a process uses the folder
  *
@@ -50,6 +51,7 @@ typedef enum co_run_file {
     CO_RUN_METRICS,
     CO_RUN_SUMMARY,
     CO_RUN_MODEL,
+    CO_RUN_MODEL_RAW, /* beside an average of the weights: the weights themselves */
     CO_RUN_STATUS,
 } co_run_file;
 

@@ -11,14 +11,15 @@ struct co_optimizer {
     size_t floats;
     uint64_t steps;
     float *buffers[MAX_BUFFERS]; /* SGD: momentum; Adam: first and second moments */
+    co_groups groups;
 };
 
-static const char *const kind_names[] = {"sgd", "adam"};
-static const char *const buffer_names[][MAX_BUFFERS] = {{"momentum", NULL}, {"m", "v"}};
+static const char *const kind_names[] = {"sgd", "adam", "adamw"};
+static const char *const buffer_names[][MAX_BUFFERS] = {{"momentum", NULL}, {"m", "v"}, {"m", "v"}};
 
 static int buffer_count(co_optimizer_kind kind)
 {
-    return kind == CO_OPTIMIZER_ADAM ? 2 : 1;
+    return kind == CO_OPTIMIZER_SGD ? 1 : 2;
 }
 
 co_status co_optimizer_create(co_optimizer_kind kind, const co_graph *graph, co_optimizer **out,
@@ -51,7 +52,15 @@ void co_optimizer_destroy(co_optimizer *optimizer)
     for (int i = 0; i < MAX_BUFFERS; i++) {
         co_free(optimizer->buffers[i]);
     }
+    co_groups_free(&optimizer->groups);
     co_free(optimizer);
+}
+
+void co_optimizer_use_groups(co_optimizer *optimizer, co_groups *groups)
+{
+    co_groups_free(&optimizer->groups);
+    optimizer->groups = *groups;
+    *groups = (co_groups){0};
 }
 
 co_optimizer_kind co_optimizer_which(const co_optimizer *optimizer)
@@ -69,13 +78,10 @@ void co_optimizer_begin(co_optimizer *optimizer)
     optimizer->steps++;
 }
 
-co_status co_optimizer_step(co_optimizer *optimizer, co_model *model, size_t offset, size_t count,
+/* The formula over one range, with the same values for all of it. */
+static co_status step_range(co_optimizer *optimizer, co_model *model, size_t offset, size_t count,
                             const co_hyper *hyper, co_error *err)
 {
-    if (offset > optimizer->floats || count > optimizer->floats - offset) {
-        return co_fail(err, CO_INTERNAL, "an optimizer step over floats %zu to %zu of %zu", offset,
-                       offset + count, optimizer->floats);
-    }
     const co_backend_ops *ops = model->backend->ops;
     if (optimizer->kind == CO_OPTIMIZER_SGD) {
         co_sgd sgd = {
@@ -92,6 +98,7 @@ co_status co_optimizer_step(co_optimizer *optimizer, co_model *model, size_t off
         .beta2 = (float)hyper->beta2,
         .epsilon = (float)hyper->epsilon,
         .weight_decay = (float)hyper->weight_decay,
+        .decoupled = optimizer->kind == CO_OPTIMIZER_ADAMW,
         .step = optimizer->steps,
     };
     if (adam.step == 0) {
@@ -99,6 +106,31 @@ co_status co_optimizer_step(co_optimizer *optimizer, co_model *model, size_t off
     }
     return ops->adam(model, offset, count, &adam, optimizer->buffers[0], optimizer->buffers[1],
                      err);
+}
+
+co_status co_optimizer_step(co_optimizer *optimizer, co_model *model, size_t offset, size_t count,
+                            const co_hyper *hyper, co_error *err)
+{
+    if (offset > optimizer->floats || count > optimizer->floats - offset) {
+        return co_fail(err, CO_INTERNAL, "an optimizer step over floats %zu to %zu of %zu", offset,
+                       offset + count, optimizer->floats);
+    }
+    if (optimizer->groups.count == 0) {
+        return step_range(optimizer, model, offset, count, hyper, err);
+    }
+    for (int i = 0; i < optimizer->groups.count; i++) {
+        const co_group_run *run = &optimizer->groups.runs[i];
+        size_t begin = run->offset > offset ? run->offset : offset;
+        size_t end = run->offset + run->count;
+        end = end < offset + count ? end : offset + count;
+        if (begin < end) {
+            co_hyper own = *hyper;
+            own.lr *= run->lr_scale;
+            own.weight_decay *= run->decay_scale;
+            CO_TRY(step_range(optimizer, model, begin, end - begin, &own, err));
+        }
+    }
+    return CO_OK;
 }
 
 void co_optimizer_reset(co_optimizer *optimizer)

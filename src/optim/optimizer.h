@@ -1,4 +1,4 @@
-/* Optimizers: SGD and Adam over a model's flat buffers, with PyTorch's formulas.
+/* Optimizers: SGD, Adam and AdamW over a model's flat buffers, with PyTorch's formulas.
  *
  * An optimizer owns its state (momentum; first and second moments), laid out like the
  * parameters. The arithmetic is the backend's, in one pass that also refreshes the backend's
@@ -8,9 +8,14 @@
 #define CO_OPTIM_OPTIMIZER_H
 
 #include "backend/backend.h"
+#include "optim/groups.h"
 #include "state/visitor.h"
 
-typedef enum co_optimizer_kind { CO_OPTIMIZER_SGD, CO_OPTIMIZER_ADAM } co_optimizer_kind;
+typedef enum co_optimizer_kind {
+    CO_OPTIMIZER_SGD,
+    CO_OPTIMIZER_ADAM,
+    CO_OPTIMIZER_ADAMW,
+} co_optimizer_kind;
 
 /* What one step uses; a schedule gives the values of each step. */
 typedef struct co_hyper {
@@ -18,7 +23,7 @@ typedef struct co_hyper {
     double momentum; /* SGD */
     double weight_decay;
     bool nesterov; /* SGD */
-    double beta1;  /* Adam */
+    double beta1;  /* Adam, AdamW */
     double beta2;
     double epsilon;
 } co_hyper;
@@ -32,10 +37,14 @@ void co_optimizer_destroy(co_optimizer *optimizer); /* NULL is allowed */
 co_optimizer_kind co_optimizer_which(const co_optimizer *optimizer);
 size_t co_optimizer_bytes(const co_optimizer *optimizer);
 
+/* From now on the groups' factors count. The optimizer takes them over: *groups is emptied. */
+void co_optimizer_use_groups(co_optimizer *optimizer, co_groups *groups);
+
 /* A new step begins (Adam counts them for its bias correction); once per step, before
  * co_optimizer_step, which may then run over several ranges of the same step. */
 void co_optimizer_begin(co_optimizer *optimizer);
-/* Updates the parameters in [offset, offset + count) (floats) from model->grads. */
+/* Updates the parameters in [offset, offset + count) (floats, whole parameters) from
+ * model->grads. */
 CO_MUST_CHECK co_status co_optimizer_step(co_optimizer *optimizer, co_model *model, size_t offset,
                                           size_t count, const co_hyper *hyper, co_error *err);
 /* Back to zeroed state (a new task begins). */

@@ -66,14 +66,14 @@ static co_status read_number(const co_yaml_node *value, const key *k, double *ou
 
 static co_status read_optimizer(const co_yaml_node *value, co_optimizer_kind *out, co_error *err)
 {
-    static const char *const names[] = {"sgd", "adam"};
-    for (int i = 0; i < 2 && value->kind == CO_YAML_SCALAR; i++) {
+    static const char *const names[] = {"sgd", "adam", "adamw"}; /* in the order of the enum */
+    for (int i = 0; i < 3 && value->kind == CO_YAML_SCALAR; i++) {
         if (co_name_distance(value->text, names[i]) == 0) { /* S1 writes SGD */
-            *out = i == 0 ? CO_OPTIMIZER_SGD : CO_OPTIMIZER_ADAM;
+            *out = (co_optimizer_kind)i;
             return CO_OK;
         }
     }
-    return co_yaml_fail(err, CO_USAGE, value, "optimizer must be sgd or adam");
+    return co_yaml_fail(err, CO_USAGE, value, "optimizer must be sgd, adam or adamw");
 }
 
 static co_status read_start(const co_yaml_node *value, const key *k, double scale,

@@ -38,6 +38,19 @@ static co_hyper base_of(const co_settings *settings)
     };
 }
 
+static co_optimizer_kind optimizer_of(const co_settings *settings)
+{
+    switch ((co_conf_optimizer)settings->optimizer) {
+    case CO_CONF_OPTIMIZER_SGD:
+        break;
+    case CO_CONF_OPTIMIZER_ADAM:
+        return CO_OPTIMIZER_ADAM;
+    case CO_CONF_OPTIMIZER_ADAMW:
+        return CO_OPTIMIZER_ADAMW;
+    }
+    return CO_OPTIMIZER_SGD;
+}
+
 static co_status copy_milestones(co_schedule *schedule, const co_settings *settings, co_error *err)
 {
     size_t count = (size_t)settings->milestones.count;
@@ -149,9 +162,8 @@ co_status co_schedule_create(const co_settings *settings, uint64_t steps_per_epo
     void *block = NULL;
     CO_TRY(co_alloc(1, sizeof(co_schedule), "the schedule", &block, err));
     co_schedule *schedule = block;
-    bool adam = settings->optimizer == (int)CO_CONF_OPTIMIZER_ADAM;
     bool s3 = settings->profile == (int)CO_CONF_PROFILE_S3;
-    schedule->optimizer = adam ? CO_OPTIMIZER_ADAM : CO_OPTIMIZER_SGD;
+    schedule->optimizer = optimizer_of(settings);
     schedule->base = base_of(settings);
     schedule->kind = (co_conf_schedule)settings->lr_schedule;
     schedule->gamma = settings->lr_gamma;

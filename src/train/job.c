@@ -8,7 +8,15 @@ static co_status open_common(co_job *job, co_error *err)
 {
     CO_TRY(co_job_open_data(job, err));
     CO_TRY(co_job_open_model(job, err));
-    return co_agent_base(&job->agent, err);
+    return co_agent_base(job->settings->label_smoothing, &job->agent, err);
+}
+
+/* A step takes --accumulate batches; the last of an epoch what is left. */
+static uint32_t steps_of_epoch(const co_job *job)
+{
+    uint32_t batches = co_loader_batches(job->train_loader);
+    uint32_t per_step = (uint32_t)job->settings->accumulate;
+    return batches / per_step + (batches % per_step != 0);
 }
 
 /* Epochs, or --max-steps where that is fewer. */
@@ -17,6 +25,31 @@ static uint64_t steps_to_run(const co_job *job)
     uint64_t steps = (uint64_t)job->steps_per_epoch * (uint64_t)job->settings->epochs;
     uint64_t limit = job->settings->max_steps;
     return limit > 0 && limit < steps ? limit : steps;
+}
+
+static co_status group_parameters(co_job *job, co_error *err)
+{
+    const co_settings *settings = job->settings;
+    co_groups groups = {0};
+    CO_TRY(co_groups_read(job->graph, settings->lr_scales, settings->decay_scales, &groups, err));
+    co_optimizer_use_groups(job->optimizer, &groups);
+    return CO_OK;
+}
+
+/* What only some runs keep beside the weights. */
+static co_status open_extras(co_job *job, co_error *err)
+{
+    const co_settings *settings = job->settings;
+    if (settings->accumulate > 1) {
+        void *block = NULL;
+        CO_TRY(
+            co_alloc(job->graph->param_floats, sizeof(float), "gathered gradients", &block, err));
+        job->gathered = block;
+    }
+    if (settings->ema_decay > 0.0) {
+        CO_TRY(co_ema_create(job->model, settings->ema_decay, &job->ema, err));
+    }
+    return CO_OK;
 }
 
 static co_status open_training(co_job *job, co_error *err)
@@ -28,12 +61,14 @@ static co_status open_training(co_job *job, co_error *err)
     if (settings->val) {
         CO_TRY(co_job_open_validation_loader(job, err));
     }
-    job->steps_per_epoch = co_loader_batches(job->train_loader);
+    job->steps_per_epoch = steps_of_epoch(job);
     job->steps_total = steps_to_run(job);
     CO_TRY(co_schedule_create(settings, job->steps_per_epoch, (uint64_t)settings->epochs,
                               &job->schedule, err));
     CO_TRY(co_optimizer_create(co_schedule_optimizer(job->schedule), job->graph, &job->optimizer,
                                err));
+    CO_TRY(group_parameters(job, err));
+    CO_TRY(open_extras(job, err));
     CO_TRY(co_strategy_local(job->model, job->optimizer, &job->strategy, err));
     if (settings->checkpoint != NULL) {
         CO_TRY(co_weights_load(settings->checkpoint, job->model, err));
@@ -109,6 +144,8 @@ void co_job_close(co_job *job)
     if (job->agent != NULL) {
         job->agent->ops->destroy(job->agent);
     }
+    co_ema_destroy(job->ema);
+    co_free(job->gathered);
     co_optimizer_destroy(job->optimizer);
     co_schedule_destroy(job->schedule);
     co_loader_destroy(job->test_loader);

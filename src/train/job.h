@@ -11,6 +11,7 @@
 #include "continual/agent.h"
 #include "data/loader.h"
 #include "data/split.h"
+#include "optim/ema.h"
 #include "optim/schedule.h"
 #include "strategy/strategy.h"
 #include "train/evaluate.h"
@@ -36,6 +37,8 @@ typedef struct co_job {
     co_schedule *schedule;
     co_optimizer *optimizer;
     co_strategy *strategy;
+    co_ema *ema;     /* NULL without --ema-decay */
+    float *gathered; /* (parameters) gradients of a step's batches; NULL without --accumulate */
     uint32_t steps_per_epoch;
     uint64_t steps_total;
 } co_job;

@@ -31,6 +31,12 @@ co_status co_job_open_model(co_job *job, co_error *err)
     const co_dataset_info *info = co_dataset_describe(job->dataset);
     const co_shape input = {info->channels, info->height, info->width};
     CO_TRY(co_model_build(settings->model, input, info->classes, &job->graph, err));
+    const co_norm_choice norms = {
+        .momentum = settings->bn_momentum,
+        .epsilon = settings->bn_eps,
+        .frozen = settings->freeze_bn,
+    };
+    co_graph_choose_norms(job->graph, &norms);
     CO_TRY(co_team_create(co_job_threads(settings), &job->team, err));
     CO_TRY(co_job_backend(settings, job->team, &job->backend, err));
     CO_TRY(job->backend->ops->model_create(job->backend, job->graph, &job->model, err));

@@ -44,16 +44,32 @@ static void score_row(co_score *score, const float *z, int classes, int32_t labe
 }
 
 /* Loss of one row; adds scale times its gradient. */
-static double cross_entropy_row(const float *z, int classes, int32_t label, float scale,
+static double cross_entropy_row(const float *z, int classes, int32_t label, double scale,
                                 float *gradient)
 {
     double lse = log_sum_exp(z, classes);
     float shift = (float)lse;
+    float factor = (float)scale;
     for (int c = 0; c < classes; c++) {
-        gradient[c] += scale * expf(z[c] - shift);
+        gradient[c] += factor * expf(z[c] - shift);
     }
-    gradient[label] -= scale;
+    gradient[label] -= factor;
     return lse - (double)z[label];
+}
+
+/* Turns the loss and gradient of a row from the label alone to the smoothed target: the share s of
+ * the label is spread over all classes. */
+static double smooth_row(const float *z, int classes, int32_t label, double smoothing, double scale,
+                         double loss, float *gradient)
+{
+    double sum = 0.0;
+    float share = (float)(scale * smoothing / classes);
+    for (int c = 0; c < classes; c++) {
+        sum += (double)z[c];
+        gradient[c] -= share;
+    }
+    gradient[label] += (float)(scale * smoothing);
+    return loss + smoothing * ((double)z[label] - sum / classes);
 }
 
 static double term_weight_sum(const co_loss_term *term)
@@ -78,8 +94,12 @@ static double cross_entropy(const co_loss_term *term, int classes, const float *
         int i = row - term->row_begin;
         double scale = term->row_weights == NULL ? unit : unit * (double)term->row_weights[i];
         size_t at = (size_t)row * (size_t)classes;
-        double loss = cross_entropy_row(logits + at, classes, term->labels[i], (float)scale,
+        double loss = cross_entropy_row(logits + at, classes, term->labels[i], scale,
                                         gradient + at);
+        if (term->smoothing > 0.0f) {
+            loss = smooth_row(logits + at, classes, term->labels[i], (double)term->smoothing, scale,
+                              loss, gradient + at);
+        }
         score_row(score, logits + at, classes, term->labels[i], loss);
         sum += scale * loss;
     }

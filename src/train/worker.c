@@ -26,23 +26,53 @@ typedef struct step_report {
     int rows;
 } step_report;
 
+/* One of the batches of a step (--accumulate). */
+typedef struct part {
+    bool first;
+    bool last;
+    int rows;        /* of this batch */
+    int rows_before; /* of the batches before it in the step */
+} part;
+
 enum { RUNNING_LOSS_STEPS = 50 }; /* S2's running average: weight 0.98 for the past */
 
-static co_status backward(worker *w, co_plan *plan, co_error *err)
+/* The mean over the samples of the batches so far, in job->gathered; with the last batch it comes
+ * to where a single batch has it. */
+static void gather(const worker *w, const co_phase *phase, const part *p)
+{
+    co_backend *backend = w->job->backend;
+    float *grads = w->job->model->grads + phase->offset;
+    float *gathered = w->job->gathered + phase->offset;
+    double rows = (double)p->rows + (double)p->rows_before;
+    if (p->first) {
+        memcpy(gathered, grads, phase->count * sizeof(float));
+    } else if (!p->last) {
+        w->ops->lerp(backend, phase->count, (float)(p->rows / rows), grads, gathered);
+    } else {
+        w->ops->lerp(backend, phase->count, (float)(p->rows_before / rows), gathered, grads);
+    }
+}
+
+static co_status backward(worker *w, co_plan *plan, const part *p, co_error *err)
 {
     co_strategy *strategy = w->job->strategy;
     int count = 0;
     const co_phase *phases = w->ops->phases(plan, &count);
     for (int i = 0; i < count; i++) {
         CO_TRY(w->ops->backward(plan, i, err));
-        CO_TRY(strategy->ops->ready(strategy, phases[i].offset, phases[i].count, err));
+        if (!(p->first && p->last)) {
+            gather(w, &phases[i], p);
+        }
+        if (p->last) {
+            CO_TRY(strategy->ops->ready(strategy, phases[i].offset, phases[i].count, err));
+        }
     }
     return CO_OK;
 }
 
-/* Forward, loss, backward: leaves the gradient of the batch in the model. */
-static co_status compute_gradient(worker *w, const co_batch *batch, step_report *report,
-                                  co_error *err)
+/* Forward, loss, backward: after the last batch of a step its gradient is in the model. */
+static co_status compute_gradient(worker *w, const co_batch *batch, const part *p,
+                                  step_report *report, co_error *err)
 {
     co_agent *agent = w->job->agent;
     co_plan *plan = co_plan_table_find(&w->job->plans, CO_TRAIN, batch->rows);
@@ -52,10 +82,12 @@ static co_status compute_gradient(worker *w, const co_batch *batch, step_report 
     CO_TRY(w->ops->forward(plan, batch, err));
     co_loss_term terms[CO_MAX_LOSS_TERMS];
     int count = agent->ops->loss_terms(agent, batch, terms);
-    report->loss = co_loss_compute(terms, count, batch->rows, w->classes,
-                                   w->ops->output(plan, CO_OUTPUT_LOGITS),
-                                   w->ops->output_gradient(plan, CO_OUTPUT_LOGITS), &report->score);
-    return backward(w, plan, err);
+    double loss = co_loss_compute(terms, count, batch->rows, w->classes,
+                                  w->ops->output(plan, CO_OUTPUT_LOGITS),
+                                  w->ops->output_gradient(plan, CO_OUTPUT_LOGITS), &report->score);
+    double rows = (double)p->rows + (double)p->rows_before;
+    report->loss += (loss - report->loss) * (p->rows / rows);
+    return backward(w, plan, p, err);
 }
 
 static co_status not_finite(worker *w, const step_report *report, co_error *err)
@@ -73,34 +105,71 @@ static co_status not_finite(worker *w, const step_report *report, co_error *err)
                    what, (unsigned long long)(w->step + 1), w->epoch + 1, report->hyper.lr);
 }
 
+/* torch.nn.utils.clip_grad_norm_ with the norm 2. All workers see the same norm. */
+static void clip(const worker *w, double norm)
+{
+    const co_model *model = w->job->model;
+    double factor = w->job->settings->clip_norm / (norm + 1e-6);
+    if (factor < 1.0) {
+        w->ops->scale(model->backend, model->graph->param_floats, (float)factor, model->grads);
+    }
+}
+
 /* Exchanges the gradient and applies it. */
 static co_status update(worker *w, step_report *report, co_error *err)
 {
     co_job *job = w->job;
     co_strategy *strategy = job->strategy;
+    co_model *model = job->model;
     co_reduction reduction = {0};
     bool changed = false;
     CO_TRY(strategy->ops->reduce(strategy, &reduction, err));
-    CO_TRY(job->agent->ops->gradient(job->agent, job->model, &changed, err));
+    CO_TRY(job->agent->ops->gradient(job->agent, model, &changed, err));
+    if (changed) {
+        reduction.sum_squares = w->ops->sum_squares(model->backend, model->graph->param_floats,
+                                                    model->grads);
+        reduction.finite = reduction.finite && isfinite(reduction.sum_squares);
+    }
     report->gradient_norm = sqrt(reduction.sum_squares);
     report->hyper = co_schedule_at(job->schedule, w->step);
     if (!reduction.finite || !isfinite(report->loss)) {
         return not_finite(w, report, err);
     }
-    return strategy->ops->apply(strategy, &report->hyper, err);
+    if (job->settings->clip_norm > 0.0) {
+        clip(w, report->gradient_norm);
+    }
+    CO_TRY(strategy->ops->apply(strategy, &report->hyper, err));
+    if (job->ema != NULL) {
+        co_ema_update(job->ema);
+    }
+    return CO_OK;
 }
 
-static co_status train_step(worker *w, step_report *report, co_error *err)
+/* How many batches step number `index` of an epoch takes. */
+static uint32_t batches_of_step(const worker *w, uint32_t index)
+{
+    uint32_t most = (uint32_t)w->job->settings->accumulate;
+    uint32_t left = co_loader_batches(w->job->train_loader) - index * most;
+    return left < most ? left : most;
+}
+
+static co_status train_step(worker *w, uint32_t index, step_report *report, co_error *err)
 {
     co_agent *agent = w->job->agent;
-    const co_batch *loaded = NULL;
-    CO_TRY(co_loader_next(w->job->train_loader, &loaded, err));
-    co_batch batch = *loaded;
-    CO_TRY(agent->ops->before(agent, &batch, err));
-    CO_TRY(compute_gradient(w, &batch, report, err));
-    CO_TRY(update(w, report, err));
-    CO_TRY(agent->ops->after(agent, &batch, err));
-    report->rows = batch.rows;
+    uint32_t batches = batches_of_step(w, index);
+    for (uint32_t i = 0; i < batches; i++) {
+        const co_batch *loaded = NULL;
+        CO_TRY(co_loader_next(w->job->train_loader, &loaded, err));
+        co_batch batch = *loaded;
+        CO_TRY(agent->ops->before(agent, &batch, err));
+        const part p = {i == 0, i + 1 == batches, batch.rows, report->rows};
+        CO_TRY(compute_gradient(w, &batch, &p, report, err));
+        if (p.last) {
+            CO_TRY(update(w, report, err));
+        }
+        CO_TRY(agent->ops->after(agent, &batch, err));
+        report->rows += batch.rows;
+    }
     return CO_OK;
 }
 
@@ -166,7 +235,7 @@ static void announce_evaluation(worker *w, co_event_split split, const co_score 
 }
 
 /* The test split when --evaluate, the validation split when --val. */
-static co_status evaluate(worker *w, co_error *err)
+static co_status evaluate_splits(worker *w, co_error *err)
 {
     co_job *job = w->job;
     double start = co_announce_seconds(w->announcer);
@@ -180,6 +249,21 @@ static co_status evaluate(worker *w, co_error *err)
         CO_TRY(co_job_evaluate_test(job, &w->result->test, err));
         double end = co_announce_seconds(w->announcer);
         announce_evaluation(w, CO_EVENT_SPLIT_TEST, &w->result->test, end - start);
+    }
+    return CO_OK;
+}
+
+/* Evaluates the average of the weights where there is one. */
+static co_status evaluate(worker *w, co_error *err)
+{
+    co_ema *ema = w->job->ema;
+    if (ema == NULL) {
+        CO_TRY(evaluate_splits(w, err));
+    } else {
+        CO_TRY(co_ema_swap(ema, err));
+        co_status status = evaluate_splits(w, err);
+        CO_TRY(co_ema_swap(ema, err));
+        CO_TRY(status);
     }
     /* The recent rate is of training alone. */
     w->mark_seconds = co_announce_seconds(w->announcer);
@@ -218,7 +302,7 @@ static co_status train_epoch(worker *w, bool *complete, co_error *err)
     w->mark_seconds = start;
     while (done < job->steps_per_epoch && w->step < job->steps_total && !should_stop(w)) {
         memset(&report, 0, sizeof(report));
-        CO_TRY(train_step(w, &report, err));
+        CO_TRY(train_step(w, done, &report, err));
         count_step(w, &report, &score);
         done++;
         if (w->step % (uint64_t)job->settings->log_interval == 0 || w->step == job->steps_total) {

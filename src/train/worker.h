@@ -2,7 +2,9 @@
  *
  * A step goes: batch -> agent.before -> forward -> loss terms -> backward phase by phase, each
  * range handed to the strategy as soon as it is final -> reduce -> agent.gradient -> is it finite?
- * -> apply -> agent.after -> events. It allocates nothing and takes no lock of ours.
+ * -> clip -> apply -> average of the weights -> agent.after -> events. A step of several batches
+ * (--accumulate) goes as far as backward with each, and on with their mean after the last. It
+ * allocates nothing and takes no lock of ours.
  */
 #ifndef CO_TRAIN_WORKER_H
 #define CO_TRAIN_WORKER_H

@@ -91,6 +91,13 @@ static int add_norm(co_graph *g, int x, co_rng *rng)
     return draw(rng, 0, 1) == 1 ? co_graph_relu(g, "relu", x) : x;
 }
 
+static int add_frozen_norm(co_graph *g, int x, co_rng *rng)
+{
+    x = add_norm(g, x, rng);
+    co_graph_choose_norms(g, &(co_norm_choice){.momentum = 0.2, .epsilon = 1e-3, .frozen = true});
+    return x;
+}
+
 static co_pool2d random_pool(co_rng *rng, co_shape s)
 {
     co_pool2d p = {.stride_h = draw(rng, 1, 3), .stride_w = draw(rng, 1, 3)};
@@ -283,6 +290,7 @@ static kind kinds[] = {
     {"conv", add_conv, true},
     {"linear", add_linear, false},
     {"batch norm", add_norm, true},
+    {"frozen batch norm", add_frozen_norm, false},
     {"max pool", add_max_pool, false},
     {"average pool", add_avg_pool, false},
     {"global pool", add_global_pool, false},

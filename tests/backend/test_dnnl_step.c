@@ -368,7 +368,8 @@ static void optimizers_refresh_weights(void **state)
             check(co_alloc(3 * n, sizeof(float), "state", &memory, &err), &err);
             float *buffers = memory;
             co_sgd sgd = {.lr = 0.01f, .momentum = 0.9f, .weight_decay = 0.01f};
-            co_adam adam = {0.01f, 0.9f, 0.999f, 1e-3f, 0.01f, 1};
+            co_adam adam = {0.01f, 0.9f, 0.999f, 1e-3f, 0.01f, false, 1};
+            co_adam adamw = {0.01f, 0.9f, 0.999f, 1e-3f, 0.1f, true, 2};
             side_run(s, 0, &spec, &b.batch, 1);
             int count = 0;
             const co_phase *phases = s->ops->phases(s->ops->plan(s->plans, 0), &count);
@@ -379,6 +380,8 @@ static void optimizers_refresh_weights(void **state)
             side_run(s, 0, &spec, &b.batch, 2);
             check(s->ops->adam(s->model, 0, n, &adam, buffers + n, buffers + 2 * n, &err), &err);
             side_run(s, 0, &spec, &b.batch, 3);
+            check(s->ops->adam(s->model, 0, n, &adamw, buffers + n, buffers + 2 * n, &err), &err);
+            side_run(s, 0, &spec, &b.batch, 4);
             co_free(memory);
         }
         assert_true(distance(own.model->params, ref.model->params, graph->param_floats) < 1e-5);
@@ -418,6 +421,10 @@ static void vectors_are_right(void **state)
     for (size_t i = 0; i < count; i++) {
         assert_true(y[i] == (float)(i % 13) + 0.5f * x[i]);
         assert_true(z[i] == (float)(i % 13) + 0.25f * (x[i] - (float)(i % 13)));
+    }
+    b->ops->scale(b, count, -0.75f, z);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(z[i] == -0.75f * ((float)(i % 13) + 0.25f * (x[i] - (float)(i % 13))));
     }
     x[count - 1] = INFINITY;
     assert_true(isfinite(b->ops->sum_squares(b, count, x)) == 0);

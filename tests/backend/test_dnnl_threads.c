@@ -94,7 +94,7 @@ static void same_bits_after_steps(void **state)
         const co_backend_ops *ops = sides[i].ops;
         for (int step = 1; step <= 4; step++) {
             co_sgd sgd = {.lr = 0.01f, .momentum = 0.9f, .weight_decay = 1e-4f, .nesterov = true};
-            co_adam adam = {0.001f, 0.9f, 0.999f, 1e-8f, 0.0f, (uint64_t)step};
+            co_adam adam = {0.001f, 0.9f, 0.999f, 1e-8f, 0.01f, step == 3, (uint64_t)step};
             side_run(&sides[i], 0, &spec, &b.batch, 6);
             if (step % 2 == 0) {
                 check(ops->sgd(sides[i].model, 0, graph->param_floats, &sgd, buffers, &err), &err);

@@ -260,7 +260,7 @@ KIND_TEST(scale, CO_LAYER_SCALE)
 
 /* Convolution, norm and ReLU; a shortcut, projected or not; both poolings; dropout; two outputs
  * with gradients of their own. */
-static tally check_residual(uint64_t seed, bool project)
+static tally check_residual(uint64_t seed, bool project, bool frozen)
 {
     co_error err = {0};
     co_graph *g = NULL;
@@ -285,6 +285,7 @@ static tally check_residual(uint64_t seed, bool project)
     x = co_graph_dropout(g, "drop", features, 0.5f, false);
     x = co_graph_linear(g, "fc", x, 5, true);
     x = co_graph_scale(g, "scale", x, 0.125f);
+    co_graph_choose_norms(g, &(co_norm_choice){.momentum = -1.0, .frozen = frozen});
     co_plan_spec spec = {.batch = 4, .mode = CO_TRAIN, .feature_gradient = seed % 2 == 0};
     return check_graph(g, x, features, spec, seed);
 }
@@ -294,7 +295,7 @@ static void test_residual(void **state)
     (void)state;
     tally total = {0};
     for (uint64_t seed = 1; seed <= 8; seed++) {
-        tally t = check_residual(seed, seed > 4);
+        tally t = check_residual(seed, seed > 4, seed % 4 == 3);
         total.checked += t.checked;
         total.skipped += t.skipped;
     }

@@ -286,7 +286,7 @@ static void expect(const float *values, const double *expected, int count)
     }
 }
 
-static ref_rig open_torch_case(co_mode mode)
+static ref_rig open_torch_case(co_mode mode, bool frozen)
 {
     co_graph *g = create((co_shape){2, 9, 11});
     int x = co_graph_conv2d(g, "stem", 0, (co_conv2d){4, 3, 3, 2, 2, 1, 1, 1, true});
@@ -299,6 +299,7 @@ static ref_rig open_torch_case(co_mode mode)
     x = co_graph_global_avg_pool(g, "pool", x);
     int fc = co_graph_linear(g, "fc", x, 3, true);
     fc = co_graph_scale(g, "scale", fc, 0.125f);
+    co_graph_choose_norms(g, &(co_norm_choice){.momentum = -1.0, .frozen = frozen});
     ref_rig rig = ref_rig_open(g, fc, x, (co_plan_spec){.batch = 3, .mode = mode}, 1);
     for (int t = 0; t < g->param_count; t++) {
         for (size_t i = 0; i < g->params[t].count; i++) {
@@ -330,7 +331,7 @@ static void test_pytorch_training(void **state)
     static const double norms[7] = {
         0.0138732199221, 0.0,           0.0149411358141, 0.00956817531152, 0.0111079251977,
         0.118158416091,  0.149417550687};
-    ref_rig rig = open_torch_case(CO_TRAIN);
+    ref_rig rig = open_torch_case(CO_TRAIN, false);
     expect(forward(&rig), logits, 9);
     expect(rig.model->stats, mean, 4);
     expect(rig.model->stats + 16, variance, 4);
@@ -369,12 +370,15 @@ static void test_pytorch_evaluation(void **state)
                                   0.00765757643152f};
     static const float variance[4] = {0.976477838308f, 0.970608670396f, 0.965286958588f,
                                       0.960536763179f};
-    ref_rig rig = open_torch_case(CO_EVAL);
-    memcpy(rig.model->stats, mean, sizeof(mean));
-    memcpy(rig.model->stats + 16, variance, sizeof(variance));
-    expect(forward(&rig), logits, 9);
-    assert_memory_equal(rig.model->stats, mean, sizeof(mean)); /* evaluation leaves them alone */
-    ref_rig_close(&rig);
+    for (int frozen = 0; frozen < 2; frozen++) { /* then training computes what evaluation does */
+        ref_rig rig = open_torch_case(frozen ? CO_TRAIN : CO_EVAL, frozen);
+        memcpy(rig.model->stats, mean, sizeof(mean));
+        memcpy(rig.model->stats + 16, variance, sizeof(variance));
+        expect(forward(&rig), logits, 9);
+        assert_memory_equal(rig.model->stats, mean, sizeof(mean)); /* they stay as they are */
+        assert_memory_equal(rig.model->stats + 16, variance, sizeof(variance));
+        ref_rig_close(&rig);
+    }
 }
 
 static void test_faults(void **state)

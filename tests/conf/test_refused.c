@@ -56,7 +56,7 @@ static void test_wrong_types(void **state)
          .file = "milestones: {a: 1}\n");
     FAIL("--milestones: '3,x' is not a list of numbers (above 0, at most 1000000 epochs)",
          .arguments = {"--milestones", "3,x", NULL});
-    FAIL("--optimizer: 'sgdd' is not one of sgd, adam; did you mean 'sgd'?",
+    FAIL("--optimizer: 'sgdd' is not one of sgd, adam, adamw; did you mean 'sgd'?",
          .arguments = {"--optimizer", "sgdd", NULL});
     FAIL("--normalize: 'zscore' is not one of dataset, half, imagenet, scalar, none",
          .arguments = {"--normalize", "zscore", NULL});
@@ -89,6 +89,8 @@ static void test_out_of_range(void **state)
          .file = "milestones: [3, 0]\n");
     FAIL("--eval-batch-size: must be 1 or more, or -1 for the value of batch-size",
          .arguments = {"--eval-batch-size", "0", NULL});
+    FAIL("--bn-momentum: must be 0 to 1, or -1 for what the network has",
+         .arguments = {"--bn-momentum", "-0.5", NULL});
     FAIL("--model: may not be empty", .arguments = {"--model=", NULL});
 }
 
@@ -153,7 +155,7 @@ static void test_nested(void **state)
     FAIL("FILE:4:5: regime: a phase has no 'lrr'; did you mean 'lr'?",
          .file = "regime:\n  - {epoch: 0, lr: 0.1}\n  - epoch: 3\n    lrr: 3\n");
     FAIL("FILE:2:18: lr must be above 0, at most 1000", .file = "regime:\n- {epoch: 0, lr: 0}\n");
-    FAIL("FILE:2:16: optimizer: 'rmsprop' is not one of sgd, adam",
+    FAIL("FILE:2:16: optimizer: 'rmsprop' is not one of sgd, adam, adamw",
          .file = "regime:\n  - optimizer: rmsprop\n    epoch: 0\n");
     FAIL("FILE:1:10: regime: each phase needs its start: either epoch or step",
          .file = "regime: [{lr: 1}]\n");

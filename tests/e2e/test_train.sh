@@ -54,4 +54,15 @@ cmp -s "$TMP/lenet5-a/model.safetensors" "$TMP/seed/model.safetensors" &&
     fail "the seed does not count"
 train t2 --threads 2
 cmp "$TMP/lenet5-a/model.safetensors" "$TMP/t2/model.safetensors" || fail "threads change the bits"
+
+# With an average of the weights, that is what summary, eval and model.safetensors are about.
+train ema --ema-decay 0.98 --accumulate 2
+[ -s "$TMP/ema/model.raw.safetensors" ] || fail "the weights themselves are not saved"
+[ -e "$TMP/lenet5-a/model.raw.safetensors" ] && fail "a second model without an average"
+loss=$(awk -v a="$(number test_loss "$TMP/ema/summary.json")" 'BEGIN { printf "%.6f", a }')
+"$COHORT" eval "$TMP/ema" >"$TMP/out" 2>&1 || fail "eval: $(cat "$TMP/out")"
+grep -q "test loss  *$loss" "$TMP/out" || fail "eval of the average is not $loss: $(cat "$TMP/out")"
+"$COHORT" eval "$TMP/ema" --checkpoint "$TMP/ema/model.raw.safetensors" >"$TMP/out" 2>&1 ||
+    fail "eval of the weights: $(cat "$TMP/out")"
+grep -q "test loss  *$loss" "$TMP/out" && fail "the weights are their average"
 finish

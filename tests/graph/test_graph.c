@@ -241,12 +241,39 @@ static void test_first_fault_is_kept(void **state)
     expect_fault(g, x, "layer 'one' (conv2d): kernel 5x5 does not fit the padded input 4x4");
 }
 
+static void test_norms_can_be_overridden(void **state)
+{
+    (void)state;
+    co_error err = {0};
+    co_graph *g = NULL;
+    assert_int_equal(co_graph_create("norms", (co_shape){3, 4, 4}, &g, &err), CO_OK);
+    int a = co_graph_batch_norm(g, "a", 0, 0.1f, 1e-5f);
+    int relu = co_graph_relu(g, "relu", a);
+    int b = co_graph_batch_norm(g, "b", relu, 0.01f, 1e-3f);
+    co_graph_choose_norms(g, &(co_norm_choice){.momentum = -1.0}); /* the model's own */
+    assert_float_equal(g->layers[a].u.norm.momentum, 0.1f, 0.0f);
+    assert_float_equal(g->layers[b].u.norm.epsilon, 1e-3f, 0.0f);
+    assert_false(g->layers[b].u.norm.frozen);
+    co_graph_choose_norms(g, &(co_norm_choice){.momentum = 0.0, .epsilon = 0.5, .frozen = true});
+    const int norms[2] = {a, b};
+    for (int i = 0; i < 2; i++) {
+        assert_float_equal(g->layers[norms[i]].u.norm.momentum, 0.0f, 0.0f);
+        assert_float_equal(g->layers[norms[i]].u.norm.epsilon, 0.5f, 0.0f);
+        assert_true(g->layers[norms[i]].u.norm.frozen);
+    }
+    co_graph_destroy(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),         cmocka_unit_test(test_layout),
-        cmocka_unit_test(test_initial_values), cmocka_unit_test(test_init_overrides),
-        cmocka_unit_test(test_faults),         cmocka_unit_test(test_first_fault_is_kept),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_initial_values),
+        cmocka_unit_test(test_init_overrides),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_first_fault_is_kept),
+        cmocka_unit_test(test_norms_can_be_overridden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

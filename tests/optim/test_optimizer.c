@@ -1,4 +1,5 @@
-/* SGD and Adam on the reference backend: against PyTorch, and against loops written out here. */
+/* SGD, Adam and AdamW on the reference backend: against PyTorch, and against loops written out
+ * here. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -143,6 +144,7 @@ static void test_ranges(void **state)
     (void)state;
     check_ranges(CO_OPTIMIZER_SGD);
     check_ranges(CO_OPTIMIZER_ADAM);
+    check_ranges(CO_OPTIMIZER_ADAMW);
 }
 
 /* SGD's velocity as a sum over the past, which needs no recurrence: v = sum 0.9^(k-j) g_j. */
@@ -183,6 +185,41 @@ static void test_adam_corrects_its_bias(void **state)
     r.model->params[2] = 0.0f;
     step(&r, 0, r.graph->param_floats, &hyper);
     assert_true(fabs((double)r.model->params[2] - 0.01) < 1e-7);
+    close_rig(&r);
+}
+
+/* AdamW without a recurrence: moments as sums over the past, the weights shrunk before each step.
+ * With decay the L2 form of Adam must come out elsewhere. */
+static void test_adamw_decays_the_weights(void **state)
+{
+    (void)state;
+    const co_hyper hyper = {
+        .lr = 0.02, .beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-6, .weight_decay = 0.3};
+    rig r = open_rig(CO_OPTIMIZER_ADAMW, 7);
+    rig l2 = open_rig(CO_OPTIMIZER_ADAM, 7);
+    double expected = 2.0;
+    r.model->params[5] = 2.0f;
+    l2.model->params[5] = 2.0f;
+    for (int k = 1; k <= 12; k++) {
+        r.model->grads[5] = (float)cos(k);
+        l2.model->grads[5] = (float)cos(k);
+        co_optimizer_begin(r.optimizer);
+        step(&r, 0, r.graph->param_floats, &hyper);
+        co_optimizer_begin(l2.optimizer);
+        step(&l2, 0, l2.graph->param_floats, &hyper);
+        double m = 0.0;
+        double v = 0.0;
+        for (int j = 1; j <= k; j++) {
+            m += 0.2 * pow(0.8, k - j) * cos(j);
+            v += 0.05 * pow(0.95, k - j) * cos(j) * cos(j);
+        }
+        m /= 1.0 - pow(0.8, k);
+        v /= 1.0 - pow(0.95, k);
+        expected = expected * (1.0 - 0.02 * 0.3) - 0.02 * m / (sqrt(v) + 1e-6);
+        assert_true(fabs((double)r.model->params[5] - expected) < 1e-6);
+    }
+    assert_true(fabs((double)l2.model->params[5] - expected) > 1e-2);
+    close_rig(&l2);
     close_rig(&r);
 }
 
@@ -227,6 +264,7 @@ static void test_state(void **state)
     (void)state;
     check_state(CO_OPTIMIZER_SGD);
     check_state(CO_OPTIMIZER_ADAM);
+    check_state(CO_OPTIMIZER_ADAMW);
 }
 
 static void test_vector_operations(void **state)
@@ -245,6 +283,9 @@ static void test_vector_operations(void **state)
     y7 = (double)y[7];
     ops->lerp(r.backend, N, 0.25f, x, y);
     assert_float_equal(y[7], (float)(0.75 * y7 + 0.25 * (double)x[7]), 1e-7f);
+    y7 = (double)y[7];
+    ops->scale(r.backend, N, -1.5f, y);
+    assert_float_equal(y[7], (float)(-1.5 * y7), 1e-7f);
     double sum = 0.0;
     for (int i = 0; i < N; i++) {
         sum += (double)x[i] * (double)x[i];
@@ -267,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_momentum_is_a_sum_over_the_past),
         cmocka_unit_test(test_adam_corrects_its_bias),
+        cmocka_unit_test(test_adamw_decays_the_weights),
         cmocka_unit_test(test_state),
         cmocka_unit_test(test_vector_operations),
     };

@@ -194,7 +194,7 @@ static void test_regime_faults(void **state)
     expect_fault("[{epoch: 0, momentun: 1}]", "has no 'momentun'; did you mean 'momentum'?");
     expect_fault("[{epoch: 0, lr: -1}]", "--regime:1:17: lr must be 0 to 1000");
     expect_fault("[{epoch: 0, lr: fast}]", "lr");
-    expect_fault("[{epoch: 0, optimizer: rmsprop}]", "optimizer must be sgd or adam");
+    expect_fault("[{epoch: 0, optimizer: rmsprop}]", "optimizer must be sgd, adam or adamw");
     /* step 150 lies before epoch 2 (step 200), although each unit grows by itself */
     expect_fault("[{epoch: 2, lr: 1}, {step: 150, lr: 2}]", "begins at step 150");
     expect_fault("[{epoch: 0, optimizer: sgd}, {epoch: 2, optimizer: adam}]", "phase 2 names");

@@ -25,7 +25,11 @@ static double reference(const co_loss_term *term, int classes, const double *log
         for (int c = 0; c < classes; c++) {
             sum += expl((long double)logits[row * classes + c]);
         }
-        loss += w * (logl(sum) - (long double)logits[row * classes + term->labels[i]]);
+        long double share = (long double)term->smoothing / classes;
+        for (int c = 0; c < classes; c++) {
+            long double target = c == term->labels[i] ? 1.0L - (long double)term->smoothing : 0.0L;
+            loss += w * (target + share) * (logl(sum) - (long double)logits[row * classes + c]);
+        }
         weights += w;
     }
     return (double)((long double)term->weight * loss / weights);
@@ -84,12 +88,15 @@ static void test_terms_against_differences(void **state)
         int cut = 1 + (int)co_rng_below(&rng, (uint32_t)rows - 1);
         /* The second term overlaps the first: gradients must add up. */
         co_loss_term terms[2] = {
-            {CO_LOSS_CROSS_ENTROPY, 0, rows, labels, NULL, 1.0f},
-            {CO_LOSS_CROSS_ENTROPY, cut, rows, labels + cut, weights, 0.5f},
+            {CO_LOSS_CROSS_ENTROPY, 0, rows, labels, NULL, 1.0f, 0.0f},
+            {CO_LOSS_CROSS_ENTROPY, cut, rows, labels + cut, weights, 0.5f, 0.0f},
         };
         check_terms(terms, 1, rows, classes, logits);
         check_terms(terms, 2, rows, classes, logits);
         check_terms(terms + 1, 1, rows, classes, logits);
+        terms[0].smoothing = 0.1f;
+        terms[1].smoothing = trial % 5 == 0 ? 1.0f : 0.3f;
+        check_terms(terms, 2, rows, classes, logits);
     }
 }
 
@@ -100,11 +107,28 @@ static void test_large_logits_stay_finite(void **state)
     const int32_t labels[2] = {0, 0};
     float gradient[4];
     co_score score = {0};
-    co_loss_term term = {CO_LOSS_CROSS_ENTROPY, 0, 2, labels, NULL, 1.0f};
+    co_loss_term term = {CO_LOSS_CROSS_ENTROPY, 0, 2, labels, NULL, 1.0f, 0.0f};
     double loss = co_loss_compute(&term, 1, 2, 2, logits, gradient, &score);
     assert_true(fabs(loss - 1000.0) < 1e-3);
     assert_true(fabsf(gradient[2] + 0.5f) < 1e-6f);
     assert_int_equal(score.correct, 1);
+}
+
+/* A case worked out by hand: three equal logits but for a gap of log 2, smoothing 0.3. */
+static void test_smoothing_by_hand(void **state)
+{
+    (void)state;
+    const float logits[3] = {logf(2.0f), 0.0f, 0.0f}; /* softmax: 1/2, 1/4, 1/4 */
+    const int32_t label = 0;
+    float gradient[3];
+    co_score score = {0};
+    co_loss_term term = {CO_LOSS_CROSS_ENTROPY, 0, 1, &label, NULL, 1.0f, 0.3f};
+    double loss = co_loss_compute(&term, 1, 1, 3, logits, gradient, &score);
+    assert_true(fabs(loss - (0.8 * log(2.0) + 0.2 * log(4.0))) < 1e-6);
+    assert_true(fabs(score.loss_sum - loss) < 1e-12);
+    assert_true(fabsf(gradient[0] - (0.5f - 0.8f)) < 1e-6f);
+    assert_true(fabsf(gradient[1] - (0.25f - 0.1f)) < 1e-6f);
+    assert_true(fabsf(gradient[2] - (0.25f - 0.1f)) < 1e-6f);
 }
 
 static void test_nan_is_not_hidden(void **state)
@@ -114,7 +138,7 @@ static void test_nan_is_not_hidden(void **state)
     const int32_t label = 2;
     float gradient[3];
     co_score score = {0};
-    co_loss_term term = {CO_LOSS_CROSS_ENTROPY, 0, 1, &label, NULL, 1.0f};
+    co_loss_term term = {CO_LOSS_CROSS_ENTROPY, 0, 1, &label, NULL, 1.0f, 0.0f};
     assert_true(isnan(co_loss_compute(&term, 1, 1, 3, logits, gradient, &score)));
     assert_int_equal(score.correct, 0);
 }
@@ -143,6 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_terms_against_differences),
         cmocka_unit_test(test_large_logits_stay_finite),
+        cmocka_unit_test(test_smoothing_by_hand),
         cmocka_unit_test(test_nan_is_not_hidden),
         cmocka_unit_test(test_hits),
     };

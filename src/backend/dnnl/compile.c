@@ -142,7 +142,8 @@ static co_status other_node(co_compile *c, int layer, co_error *err)
 static co_status check_norm(const co_compile *c, int layer, co_error *err)
 {
     co_shape s = c->shapes[layer];
-    if (c->train && (int64_t)c->rows * s.height * s.width < 2) {
+    bool frozen = c->graph->layers[layer].u.norm.frozen;
+    if (c->train && !frozen && (int64_t)c->rows * s.height * s.width < 2) {
         return co_fail(err, CO_USAGE,
                        "layer '%s' (batch_norm): a batch of 1 with one value per channel has no "
                        "variance to train with; use a larger batch",

@@ -79,10 +79,16 @@ static dnnl_memory_desc_t channels_md(int channels)
     return md;
 }
 
-static unsigned norm_flags(bool train, bool relu)
+/* Whether the statistics are those of the batch: not in evaluation, nor where they are frozen. */
+static bool of_batch(const co_compile *c, const co_layer *l)
+{
+    return c->train && !l->u.norm.frozen;
+}
+
+static unsigned norm_flags(const co_compile *c, const co_layer *l, bool relu)
 {
     unsigned flags = (unsigned)dnnl_use_scale | (unsigned)dnnl_use_shift;
-    if (!train) {
+    if (!of_batch(c, l)) {
         flags |= (unsigned)dnnl_use_global_stats;
     }
     return relu ? flags | (unsigned)dnnl_fuse_norm_relu : flags;
@@ -98,7 +104,7 @@ static co_status norm_weights(co_compile *c, co_node *node, co_error *err)
     dnnl_batch_normalization_desc_t desc;
     CO_TRY(co_library_check(
         dnnl_batch_normalization_backward_desc_init(
-            &desc, dnnl_backward, &md, &md, l->u.norm.epsilon, norm_flags(true, node->relu)),
+            &desc, dnnl_backward, &md, &md, l->u.norm.epsilon, norm_flags(c, l, node->relu)),
         l->name, err));
     dnnl_primitive_desc_t pd = NULL;
     CO_TRY(co_primitive_find(&c->plan->backend->library, &desc, node->hint, false, &pd, err));
@@ -150,7 +156,7 @@ static co_status find_norm(co_compile *c, const co_layer *l, int in, bool relu,
         *md = layout_number(c, in, i);
         dnnl_batch_normalization_desc_t desc;
         CO_TRY(co_library_check(dnnl_batch_normalization_forward_desc_init(
-                                    &desc, kind, md, l->u.norm.epsilon, norm_flags(c->train, relu)),
+                                    &desc, kind, md, l->u.norm.epsilon, norm_flags(c, l, relu)),
                                 l->name, err));
         CO_TRY(co_primitive_find(&c->plan->backend->library, &desc, NULL, false, pd, err));
         if (*pd == NULL || !c->train) {
@@ -161,7 +167,7 @@ static co_status find_norm(co_compile *c, const co_layer *l, int in, bool relu,
         dnnl_primitive_desc_t found = NULL;
         CO_TRY(co_library_check(
             dnnl_batch_normalization_backward_desc_init(&back, dnnl_backward, md, md,
-                                                        l->u.norm.epsilon, norm_flags(true, relu)),
+                                                        l->u.norm.epsilon, norm_flags(c, l, relu)),
             l->name, err));
         CO_TRY(co_primitive_find(&c->plan->backend->library, &back, *pd, false, &found, err));
         if (found == NULL) {
@@ -195,18 +201,21 @@ static co_status norm_call(co_compile *c, co_node *node, const dnnl_memory_desc_
     return co_emit_call(c, &call, node->hint, err);
 }
 
-/* In training the statistics of the batch are the primitive's output, in evaluation the running
- * ones its input. */
+/* The statistics of the batch are the primitive's output, running ones its input. */
 static co_status norm_buffers(co_compile *c, co_node *node, co_error *err)
 {
     const co_layer *l = &c->graph->layers[node->layer];
-    if (!c->train) {
+    if (of_batch(c, l)) {
+        size_t bytes = (size_t)c->values[node->in[0]].shape.channels * sizeof(float);
+        CO_TRY(co_new_buffer(c, bytes, CO_BUFFER_ACTIVATION, &node->aux[AUX_MEAN], err));
+        CO_TRY(co_new_buffer(c, bytes, CO_BUFFER_ACTIVATION, &node->aux[AUX_VARIANCE], err));
+    } else {
         CO_TRY(co_stat_buffer(c, l->mean, &node->aux[AUX_MEAN], err));
-        return co_stat_buffer(c, l->variance, &node->aux[AUX_VARIANCE], err);
+        CO_TRY(co_stat_buffer(c, l->variance, &node->aux[AUX_VARIANCE], err));
     }
-    size_t bytes = (size_t)c->values[node->in[0]].shape.channels * sizeof(float);
-    CO_TRY(co_new_buffer(c, bytes, CO_BUFFER_ACTIVATION, &node->aux[AUX_MEAN], err));
-    CO_TRY(co_new_buffer(c, bytes, CO_BUFFER_ACTIVATION, &node->aux[AUX_VARIANCE], err));
+    if (!c->train) {
+        return CO_OK;
+    }
     dnnl_memory_desc_t workspace = co_primitive_md(node->hint, dnnl_query_workspace_md, 0);
     if (dnnl_memory_desc_get_size(&workspace) == 0) {
         return CO_OK;
@@ -237,7 +246,7 @@ co_status co_dnnl_norm_node(co_compile *c, int layer, co_error *err)
     c->value_of[last] = node.out;
     CO_TRY_GOTO(status, co_new_node(c, &node, err), destroy_hint); /* it owns the hint */
     CO_TRY(norm_call(c, &node, &md, err));
-    return c->train ? emit_running(c, &node, err) : CO_OK;
+    return of_batch(c, l) ? emit_running(c, &node, err) : CO_OK;
 
 destroy_hint:
     dnnl_primitive_desc_destroy(node.hint);

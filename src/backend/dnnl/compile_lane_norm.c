@@ -120,7 +120,8 @@ co_status co_lane_norm_node(co_compile *c, int layer, co_error *err)
                                  .w = shape.width,
                                  .epsilon = l->u.norm.epsilon,
                                  .momentum = l->u.norm.momentum,
-                                 .relu = relu};
+                                 .relu = relu,
+                                 .frozen = l->u.norm.frozen};
     co_lane_norm_init(&node.u.norm, c->plan->backend->lane->lanes);
     CO_TRY(emit_forward(c, &node, err));
     return co_new_node(c, &node, err);

@@ -216,7 +216,7 @@ enum {
     WORTH_A_TEAM = 64 * 1024 /* below: one thread is faster */
 };
 
-typedef enum vector_kind { SGD, ADAM, AXPY, LERP } vector_kind;
+typedef enum vector_kind { SGD, ADAM, AXPY, LERP, SCALE } vector_kind;
 
 typedef struct vector_run {
     const co_vector_ops *ops;
@@ -233,7 +233,7 @@ typedef struct vector_run {
 
 static void vector_range(const vector_run *run, size_t begin, size_t end)
 {
-    const float *x = run->x + begin;
+    const float *x = run->x == NULL ? NULL : run->x + begin;
     float *y = run->y + begin;
     size_t count = end - begin;
     switch (run->kind) {
@@ -248,6 +248,9 @@ static void vector_range(const vector_run *run, size_t begin, size_t end)
         break;
     case LERP:
         run->ops->lerp(count, run->factor, x, y);
+        break;
+    case SCALE:
+        run->ops->scale(count, run->factor, y);
         break;
     }
 }
@@ -314,6 +317,12 @@ static void lerp(co_backend *backend, size_t count, float t, const float *x, flo
     run_vector(backend, &run);
 }
 
+static void scale(co_backend *backend, size_t count, float a, float *x)
+{
+    vector_run run = {.kind = SCALE, .count = count, .factor = a, .y = x};
+    run_vector(backend, &run);
+}
+
 /* A fixed number of parts, then a tree: the same bits for any number of threads. */
 enum { PARTS = 64 };
 
@@ -377,6 +386,7 @@ static const co_backend_ops dnnl_ops = {
     .adam = adam,
     .axpy = axpy,
     .lerp = lerp,
+    .scale = scale,
     .sum_squares = sum_squares,
 };
 

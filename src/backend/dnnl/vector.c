@@ -30,6 +30,8 @@ co_adam_step co_adam_step_of(const co_adam *hyper)
         .rest1 = (float)(1.0 - (double)hyper->beta1),
         .rest2 = (float)(1.0 - (double)hyper->beta2),
         .epsilon = hyper->epsilon,
-        .weight_decay = hyper->weight_decay,
+        .penalty = hyper->decoupled ? 0.0f : hyper->weight_decay,
+        .keep = hyper->decoupled ? (float)(1.0 - (double)hyper->lr * (double)hyper->weight_decay)
+                                 : 1.0f,
     };
 }

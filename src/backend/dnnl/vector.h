@@ -21,7 +21,8 @@ typedef struct co_adam_step {
     float rest1; /* 1 - beta1 */
     float rest2;
     float epsilon;
-    float weight_decay;
+    float penalty; /* times the weights, added to the gradient */
+    float keep;    /* AdamW: what the decay leaves of the weights; else 1 */
 } co_adam_step;
 
 typedef struct co_vector_ops {
@@ -32,6 +33,7 @@ typedef struct co_vector_ops {
                  float *m, float *v);
     void (*axpy)(size_t count, float a, const float *x, float *y);
     void (*lerp)(size_t count, float t, const float *x, float *y);
+    void (*scale)(size_t count, float a, float *x);
     double (*sum_squares)(size_t count, const float *x);
 } co_vector_ops;
 

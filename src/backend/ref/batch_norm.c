@@ -54,7 +54,7 @@ static void find_statistics(const co_ref_op *op, int c)
     channel ch = channel_of(op, c);
     double mean = (double)op->running_mean[c];
     double variance = (double)op->running_variance[c];
-    if (op->train) {
+    if (op->train && !op->layer->u.norm.frozen) {
         double n = (double)op->rows * (double)ch.plane; /* at least 2: checked by the plan */
         mean = channel_sum(op, ch, op->x[0]) / n;
         double squares = channel_squares(op, ch, mean);
@@ -102,17 +102,19 @@ static void weights(const co_ref_op *op)
     }
 }
 
-/* dx = weight / deviation * (dy - mean(dy) - normalised x * mean(dy * normalised x)) */
+/* dx = weight / deviation * (dy - mean(dy) - normalised x * mean(dy * normalised x)); with frozen
+ * statistics, which do not depend on x, the means drop out. */
 static void data(const co_ref_op *op)
 {
     int channels = op->in.channels;
+    double through = op->layer->u.norm.frozen ? 0.0 : 1.0;
     for (int c = 0; c < channels; c++) {
         channel ch = channel_of(op, c);
         double n = (double)op->rows * (double)ch.plane;
         double mean = op->saved[c];
         double inverse = op->saved[channels + c];
-        double mean_dy = op->saved[2 * channels + c] / n;
-        double mean_product = op->saved[3 * channels + c] / n;
+        double mean_dy = through * op->saved[2 * channels + c] / n;
+        double mean_product = through * op->saved[3 * channels + c] / n;
         double slope = inverse * (double)op->weight[c];
         for (size_t row = 0; row < (size_t)op->rows; row++) {
             size_t at = ch.first + row * ch.stride;

@@ -185,6 +185,7 @@ static co_status check_norms(const co_plan *plan, co_error *err)
     for (int i = 0; i < graph->layer_count; i++) {
         co_shape s = plan->shapes[i];
         if (graph->layers[i].kind == CO_LAYER_BATCH_NORM && plan->spec.mode == CO_TRAIN &&
+            !graph->layers[i].u.norm.frozen &&
             (size_t)plan->spec.batch * (size_t)s.height * (size_t)s.width < 2) {
             return co_fail(err, CO_USAGE,
                            "layer '%s' (batch_norm): a batch of 1 with one value per channel has "

@@ -79,6 +79,7 @@ static const co_backend_ops ops = {
     .adam = co_ref_adam,
     .axpy = co_ref_axpy,
     .lerp = co_ref_lerp,
+    .scale = co_ref_multiply,
     .sum_squares = co_ref_sum_squares,
 };
 

@@ -88,6 +88,7 @@ co_status co_ref_adam(co_model *model, size_t offset, size_t count, const co_ada
                       float *v, co_error *err);
 void co_ref_axpy(co_backend *backend, size_t count, float a, const float *x, float *y);
 void co_ref_lerp(co_backend *backend, size_t count, float t, const float *x, float *y);
+void co_ref_multiply(co_backend *backend, size_t count, float a, float *x);
 double co_ref_sum_squares(co_backend *backend, size_t count, const float *x);
 
 #endif

@@ -21,7 +21,8 @@ co_status co_ref_sgd(co_model *model, size_t offset, size_t count, const co_sgd 
     return CO_OK;
 }
 
-/* torch.optim.Adam (Kingma and Ba 2015, algorithm 1, with L2 added to the gradient). */
+/* torch.optim.Adam (Kingma and Ba 2015, algorithm 1, with L2 added to the gradient) and AdamW
+ * (Loshchilov and Hutter 2019: the decay is a step of its own). */
 co_status co_ref_adam(co_model *model, size_t offset, size_t count, const co_adam *hyper, float *m,
                       float *v, co_error *err)
 {
@@ -30,15 +31,18 @@ co_status co_ref_adam(co_model *model, size_t offset, size_t count, const co_ada
     double beta2 = (double)hyper->beta2;
     double rate = (double)hyper->lr / (1.0 - pow(beta1, (double)hyper->step));
     double correction = sqrt(1.0 - pow(beta2, (double)hyper->step));
+    double decay = (double)hyper->weight_decay;
+    double penalty = hyper->decoupled ? 0.0 : decay;
+    double keep = hyper->decoupled ? 1.0 - (double)hyper->lr * decay : 1.0;
     for (size_t i = offset; i < offset + count; i++) {
         double param = (double)model->params[i];
-        double grad = (double)model->grads[i] + (double)hyper->weight_decay * param;
+        double grad = (double)model->grads[i] + penalty * param;
         double first = beta1 * (double)m[i] + (1.0 - beta1) * grad;
         double second = beta2 * (double)v[i] + (1.0 - beta2) * grad * grad;
         m[i] = (float)first;
         v[i] = (float)second;
         double deviation = sqrt(second) / correction + (double)hyper->epsilon;
-        model->params[i] = (float)(param - rate * first / deviation);
+        model->params[i] = (float)(keep * param - rate * first / deviation);
     }
     return CO_OK;
 }
@@ -57,6 +61,14 @@ void co_ref_lerp(co_backend *backend, size_t count, float t, const float *x, flo
     for (size_t i = 0; i < count; i++) {
         double from = (double)y[i];
         y[i] = (float)(from + (double)t * ((double)x[i] - from));
+    }
+}
+
+void co_ref_multiply(co_backend *backend, size_t count, float a, float *x)
+{
+    (void)backend;
+    for (size_t i = 0; i < count; i++) {
+        x[i] = (float)((double)a * (double)x[i]);
     }
 }
 

@@ -135,6 +135,7 @@ typedef struct co_lane_norm {
     int rows, channels, h, w;
     float epsilon, momentum; /* running = (1 - momentum) * running + momentum * batch */
     bool relu;               /* y = max(0, .) */
+    bool frozen;             /* training: by the running statistics, which stay as they are */
     int lanes, bundles;      /* set by co_lane_norm_init */
 } co_lane_norm;
 
