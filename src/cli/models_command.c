@@ -10,14 +10,15 @@ static co_status print_list(co_error *err)
 {
     int count = 0;
     const co_model_info *models = co_models(&count);
-    printf("  %-12s %-12s %8s %12s   %s\n", "name", "input", "classes", "parameters", "layers");
+    printf("  %-14s %-12s %8s %12s   %s\n", "name", "input", "classes", "parameters", "layers");
     for (int i = 0; i < count; i++) {
         co_graph *graph = NULL;
-        CO_TRY(co_model_build(models[i].name, models[i].input, models[i].classes, &graph, err));
+        CO_TRY(
+            co_model_build(models[i].name, NULL, models[i].input, models[i].classes, &graph, err));
         char input[48];
         (void)snprintf(input, sizeof(input), "%dx%dx%d", models[i].input.channels,
                        models[i].input.height, models[i].input.width);
-        printf("  %-12s %-12s %8d %12zu   %s\n", models[i].name, input, models[i].classes,
+        printf("  %-14s %-12s %8d %12zu   %s\n", models[i].name, input, models[i].classes,
                co_graph_param_count(graph), models[i].summary);
         co_graph_destroy(graph);
     }
@@ -108,7 +109,8 @@ static co_status print_memory(const co_settings *settings, co_error *err)
 static co_status print_model(const co_settings *settings, const co_model_info *info, co_error *err)
 {
     co_graph *graph = NULL;
-    CO_TRY(co_model_build(info->name, info->input, info->classes, &graph, err));
+    CO_TRY(co_model_build(info->name, settings->model_config, info->input, info->classes, &graph,
+                          err));
     printf("%s: %s\n\n", info->name, info->summary);
     print_layers(graph);
     co_graph_destroy(graph);
@@ -130,7 +132,8 @@ co_status co_cli_models(co_cli *cli, co_error *err)
     }
     co_graph *graph = NULL;
     co_shape input = {1, 28, 28};
-    CO_TRY(co_model_build(settings->model, input, 10, &graph, err)); /* says which are known */
+    CO_TRY(co_model_build(settings->model, settings->model_config, input, 10, &graph,
+                          err)); /* says which are known */
     co_graph_destroy(graph);
     return CO_OK;
 }

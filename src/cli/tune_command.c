@@ -34,7 +34,8 @@ static co_status build_graph(const co_settings *settings, co_graph **out, co_err
             info = models[i];
         }
     }
-    return co_model_build(settings->model, info.input, info.classes, out, err);
+    return co_model_build(settings->model, settings->model_config, info.input, info.classes, out,
+                          err);
 }
 
 static co_status tune(tuning *t, co_backend *backend, const co_graph *graph, const char *path,

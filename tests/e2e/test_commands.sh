@@ -7,6 +7,8 @@ expect 0 "1199882" "$COHORT" models
 expect 0 "total" "$COHORT" models lenet5
 expect 0 "conv2" "$COHORT" models mnistnet
 expect 2 "lenet5" "$COHORT" models lenet6
+expect 0 "21282122" "$COHORT" models resnet --model-config "{'depth': 34}"
+expect 2 "did you mean 'depth'?" "$COHORT" models resnet --model-config "{'dept': 34}"
 expect 0 "no faults" "$COHORT" data check glyphs
 expect 0 "60000" "$COHORT" data info glyphs
 expect 0 "kernels auto" "$COHORT" doctor

@@ -14,9 +14,10 @@ typedef struct co_model_info {
 /* The table of models; *count receives its length. */
 const co_model_info *co_models(int *count);
 
-/* Builds a model for samples of shape `input` and that many classes. CO_USAGE for an unknown
- * name (with the nearest one), or where the shape does not fit, naming the layer. */
-CO_MUST_CHECK co_status co_model_build(const char *name, co_shape input, int classes,
-                                       co_graph **out, co_error *err);
+/* Builds a model for samples of shape `input` and that many classes. `config` is the text of
+ * --model-config, a YAML mapping of the model's parameters; NULL for none. CO_USAGE for an unknown
+ * name or parameter (with the nearest one), or where the shape does not fit, naming the layer. */
+CO_MUST_CHECK co_status co_model_build(const char *name, const char *config, co_shape input,
+                                       int classes, co_graph **out, co_error *err);
 
 #endif
