@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "conf/hint.h"
+#include "conf/yaml.h"
 #include "graph/models/config.h"
+#include "graph/network.h"
 
 static const co_model_info infos[] = {
     {"lenet5", "2 convolutions 5x5, 3 linear, max pooling, ReLU", {1, 28, 28}, 10},
@@ -75,17 +77,9 @@ static co_status fail_unknown(const char *name, co_error *err)
     return co_fail(err, CO_USAGE, "there is no model '%s'; there are: %s", name, known);
 }
 
-co_status co_model_build(const char *name, const char *config, co_shape input, int classes,
-                         co_graph **out, co_error *err)
+static co_status build_builtin(int index, const char *config, co_shape input, int classes,
+                               co_graph **out, co_error *err)
 {
-    int index = find(name);
-    if (index < 0) {
-        return fail_unknown(name, err);
-    }
-    if (classes < 1 || classes > MAX_CLASSES) {
-        return co_fail(err, CO_USAGE, "model '%s': %d classes; give 1 to %d", name, classes,
-                       MAX_CLASSES);
-    }
     co_model_params params = rows[index].params;
     CO_TRY(co_model_config_read(infos[index].name, config, rows[index].accepted, &params, err));
     params.classes = classes;
@@ -99,4 +93,63 @@ co_status co_model_build(const char *name, const char *config, co_shape input, i
     }
     *out = graph;
     return CO_OK;
+}
+
+static bool is_file(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot != NULL && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+}
+
+/* A file says everything itself. */
+static co_status build_from_file(const char *path, const char *config, co_shape input, int classes,
+                                 co_graph **out, co_error *err)
+{
+    co_model_params none = {0};
+    co_yaml *document = NULL;
+    CO_TRY(co_model_config_read(path, config, 0, &none, err));
+    CO_TRY(co_yaml_load(path, &document, err));
+    co_status status = co_network_read(document, input, classes, out, err);
+    co_yaml_free(document);
+    return status;
+}
+
+co_status co_model_build(const char *name, const char *config, co_shape input, int classes,
+                         co_graph **out, co_error *err)
+{
+    int index = find(name);
+    if (index < 0 && !is_file(name)) {
+        return fail_unknown(name, err);
+    }
+    if (classes < 1 || classes > MAX_CLASSES) {
+        return co_fail(err, CO_USAGE, "model '%s': %d classes; give 1 to %d", name, classes,
+                       MAX_CLASSES);
+    }
+    if (index < 0) {
+        return build_from_file(name, config, input, classes, out, err);
+    }
+    return build_builtin(index, config, input, classes, out, err);
+}
+
+static co_status describe_file(const char *path, co_model_info *out, co_error *err)
+{
+    co_model_info info = {.name = path, .summary = "a network file"};
+    co_yaml *document = NULL;
+    CO_TRY(co_yaml_load(path, &document, err));
+    co_status status = co_network_describe(document, &info.input, &info.classes, err);
+    co_yaml_free(document);
+    if (status == CO_OK) {
+        *out = info;
+    }
+    return status;
+}
+
+co_status co_model_describe(const char *name, co_model_info *out, co_error *err)
+{
+    int index = find(name);
+    if (index >= 0) {
+        *out = infos[index];
+        return CO_OK;
+    }
+    return is_file(name) ? describe_file(name, out, err) : fail_unknown(name, err);
 }
