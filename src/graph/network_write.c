@@ -44,7 +44,8 @@ static bool is_default(const co_graph *graph, const co_layer *layer, const co_te
         return tensor->init.kind == (weight ? CO_INIT_ONE : CO_INIT_ZERO);
     }
     const co_tensor *w = &graph->params[layer->weight];
-    float bound = (float)(1.0 / sqrt((double)(w->count / w->shape[0])));
+    const size_t fan_in = w->count / w->shape[0];
+    float bound = (float)(1.0 / sqrt((double)fan_in));
     return tensor->init.kind == CO_INIT_UNIFORM && tensor->init.bound == bound;
 }
 
