@@ -57,7 +57,7 @@ static co_status build_graph(const char *name, co_step_job *job, co_error *err)
             job->classes = models[i].classes;
         }
     }
-    return co_model_build(name, shape, job->classes, &job->graph, err);
+    return co_model_build(name, NULL, shape, job->classes, &job->graph, err);
 }
 
 co_status co_step_job_open(const co_step_settings *settings, co_step_job *job, co_error *err)

@@ -1,8 +1,8 @@
 /* cohort models: the list of networks, or one of them layer by layer with its memory bill. */
-#include <string.h>
-
+#include "base/alloc.h"
 #include "cli/cli.h"
 #include "graph/models/models.h"
+#include "graph/network.h"
 #include "monitor/monitor.h"
 #include "train/job.h"
 
@@ -10,18 +10,20 @@ static co_status print_list(co_error *err)
 {
     int count = 0;
     const co_model_info *models = co_models(&count);
-    printf("  %-12s %-12s %8s %12s   %s\n", "name", "input", "classes", "parameters", "layers");
+    printf("  %-14s %-12s %8s %12s   %s\n", "name", "input", "classes", "parameters", "layers");
     for (int i = 0; i < count; i++) {
         co_graph *graph = NULL;
-        CO_TRY(co_model_build(models[i].name, models[i].input, models[i].classes, &graph, err));
+        CO_TRY(
+            co_model_build(models[i].name, NULL, models[i].input, models[i].classes, &graph, err));
         char input[48];
         (void)snprintf(input, sizeof(input), "%dx%dx%d", models[i].input.channels,
                        models[i].input.height, models[i].input.width);
-        printf("  %-12s %-12s %8d %12zu   %s\n", models[i].name, input, models[i].classes,
+        printf("  %-14s %-12s %8d %12zu   %s\n", models[i].name, input, models[i].classes,
                co_graph_param_count(graph), models[i].summary);
         co_graph_destroy(graph);
     }
-    printf("\ncohort models NAME shows one: layers, shapes, parameters, FLOPs, memory\n");
+    printf("\ncohort models NAME shows one: layers, shapes, parameters, FLOPs, memory;\n"
+           "with --as-yaml as a network file, which --model FILE.yaml takes\n");
     return CO_OK;
 }
 
@@ -36,7 +38,7 @@ static void print_layers(const co_graph *graph)
     double macs = 0.0;
     double trained = 0.0;
     bool first = true; /* the first layer with weights needs no data gradient */
-    printf("  %-3s %-16s %-16s %-16s %12s %14s\n", "", "layer", "kind", "output", "parameters",
+    printf("  %-3s %-26s %-16s %-16s %12s %14s\n", "", "layer", "kind", "output", "parameters",
            "FLOPs forward");
     for (int i = 0; i < graph->layer_count; i++) {
         const co_layer *layer = &graph->layers[i];
@@ -44,7 +46,7 @@ static void print_layers(const co_graph *graph)
         double own = co_layer_macs(layer);
         (void)snprintf(shape, sizeof(shape), "%dx%dx%d", layer->out.channels, layer->out.height,
                        layer->out.width);
-        printf("  %-3d %-16s %-16s %-16s %12zu %14.0f\n", i, layer->name,
+        printf("  %-3d %-26s %-16s %-16s %12zu %14.0f\n", i, layer->name,
                co_layer_kind_name(layer->kind), shape, layer_params(graph, layer), 2.0 * own);
         macs += own;
         if (own > 0.0) {
@@ -114,11 +116,27 @@ static co_status print_memory(const co_settings *settings, co_error *err)
 static co_status print_model(const co_settings *settings, const co_model_info *info, co_error *err)
 {
     co_graph *graph = NULL;
-    CO_TRY(co_model_build(info->name, info->input, info->classes, &graph, err));
+    CO_TRY(co_model_build(info->name, settings->model_config, info->input, info->classes, &graph,
+                          err));
     printf("%s: %s\n\n", info->name, info->summary);
     print_layers(graph);
     co_graph_destroy(graph);
     return print_memory(settings, err);
+}
+
+static co_status print_yaml(const co_settings *settings, const co_model_info *info, co_error *err)
+{
+    co_graph *graph = NULL;
+    char *text = NULL;
+    CO_TRY(co_model_build(info->name, settings->model_config, info->input, info->classes, &graph,
+                          err));
+    co_status status = co_network_write(graph, &text, err);
+    co_graph_destroy(graph);
+    if (status == CO_OK) {
+        printf("%s", text);
+        co_free(text);
+    }
+    return status;
 }
 
 co_status co_cli_models(co_cli *cli, co_error *err)
@@ -127,16 +145,7 @@ co_status co_cli_models(co_cli *cli, co_error *err)
     if (cli->conf.sources[CO_ROW_model].kind == CO_SOURCE_DEFAULT) {
         return print_list(err);
     }
-    int count = 0;
-    const co_model_info *models = co_models(&count);
-    for (int i = 0; i < count; i++) {
-        if (strcmp(models[i].name, settings->model) == 0) {
-            return print_model(settings, &models[i], err);
-        }
-    }
-    co_graph *graph = NULL;
-    co_shape input = {1, 28, 28};
-    CO_TRY(co_model_build(settings->model, input, 10, &graph, err)); /* says which are known */
-    co_graph_destroy(graph);
-    return CO_OK;
+    co_model_info info = {0};
+    CO_TRY(co_model_describe(settings->model, &info, err));
+    return settings->as_yaml ? print_yaml(settings, &info, err) : print_model(settings, &info, err);
 }

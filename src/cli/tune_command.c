@@ -1,5 +1,4 @@
 /* cohort tune: measures the kernels of a network on this machine and writes a tune file. */
-#include <string.h>
 #include <unistd.h>
 
 #include "backend/dnnl/tune.h"
@@ -26,15 +25,10 @@ static bool print_row(void *arg, const char *row, double before_s, double after_
 
 static co_status build_graph(const co_settings *settings, co_graph **out, co_error *err)
 {
-    int count = 0;
-    const co_model_info *models = co_models(&count);
-    co_model_info info = {.input = {1, 28, 28}, .classes = 10};
-    for (int i = 0; i < count; i++) {
-        if (strcmp(models[i].name, settings->model) == 0) {
-            info = models[i];
-        }
-    }
-    return co_model_build(settings->model, info.input, info.classes, out, err);
+    co_model_info info = {0};
+    CO_TRY(co_model_describe(settings->model, &info, err));
+    return co_model_build(settings->model, settings->model_config, info.input, info.classes, out,
+                          err);
 }
 
 static co_status tune(tuning *t, co_backend *backend, const co_graph *graph, const char *path,

@@ -100,6 +100,8 @@ typedef enum co_init_kind {
     CO_INIT_ONE,
     CO_INIT_UNIFORM, /* U(-bound, bound) */
     CO_INIT_NORMAL,  /* N(0, bound) */
+    /* N(0, s) cut off at two s, with s such that the deviation is `bound` (Keras) */
+    CO_INIT_TRUNCATED_NORMAL,
 } co_init_kind;
 
 typedef struct co_init {

@@ -3,6 +3,18 @@
 #include "base/rng.h"
 #include "graph/graph.h"
 
+/* Deviation of a standard normal variable that is cut off at two: Keras divides by it. */
+static const float truncated_deviation = 0.87962566103423978f;
+
+static float draw_truncated(co_rng *rng)
+{
+    float value = co_rng_normal(rng);
+    while (!(value >= -2.0f && value <= 2.0f)) { /* one in 22 */
+        value = co_rng_normal(rng);
+    }
+    return value / truncated_deviation;
+}
+
 static float draw(co_rng *rng, co_init init)
 {
     switch (init.kind) {
@@ -14,6 +26,8 @@ static float draw(co_rng *rng, co_init init)
         return (2.0f * co_rng_uniform(rng) - 1.0f) * init.bound;
     case CO_INIT_NORMAL:
         return co_rng_normal(rng) * init.bound;
+    case CO_INIT_TRUNCATED_NORMAL:
+        return draw_truncated(rng) * init.bound;
     }
     return 0.0f;
 }

@@ -30,7 +30,8 @@ co_status co_job_open_model(co_job *job, co_error *err)
     const co_settings *settings = job->settings;
     const co_dataset_info *info = co_dataset_describe(job->dataset);
     const co_shape input = {info->channels, info->height, info->width};
-    CO_TRY(co_model_build(settings->model, input, info->classes, &job->graph, err));
+    CO_TRY(co_model_build(settings->model, settings->model_config, input, info->classes,
+                          &job->graph, err));
     const co_norm_choice norms = {
         .momentum = settings->bn_momentum,
         .epsilon = settings->bn_eps,

@@ -30,7 +30,7 @@ static co_graph *build(const char *model)
     if (input.channels == 3) {
         input.height = input.width = 32;
     }
-    check(co_model_build(model, input, 10, &graph, &err), &err);
+    check(co_model_build(model, NULL, input, 10, &graph, &err), &err);
     return graph;
 }
 

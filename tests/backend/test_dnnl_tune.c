@@ -169,7 +169,7 @@ static void tuning_writes_what_it_chose(void **state)
     (void)state;
     co_error err = {0};
     co_graph *graph = NULL;
-    check(co_model_build("lenet5", (co_shape){1, 28, 28}, 10, &graph, &err), &err);
+    check(co_model_build("lenet5", NULL, (co_shape){1, 28, 28}, 10, &graph, &err), &err);
     co_team *team = NULL;
     co_backend *backend = NULL;
     check(co_team_create(1, &team, &err), &err);
@@ -208,7 +208,7 @@ static void families_mix(void **state)
     (void)state;
     co_error err = {0};
     co_graph *graph = NULL;
-    check(co_model_build("cnn1", (co_shape){1, 28, 28}, 10, &graph, &err), &err);
+    check(co_model_build("cnn1", NULL, (co_shape){1, 28, 28}, 10, &graph, &err), &err);
     side_options options = {.backend = "dnnl", .isa = "auto", .tune_file = path};
     co_lane_isa isa = co_lane_isa_best();
     char content[512];

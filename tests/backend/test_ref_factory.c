@@ -60,7 +60,8 @@ static void test_output_widths(void **state)
     (void)state;
     co_error err = {0};
     co_graph *graph = NULL;
-    assert_int_equal(co_model_build("mnistnet", (co_shape){1, 28, 28}, 7, &graph, &err), CO_OK);
+    assert_int_equal(co_model_build("mnistnet", NULL, (co_shape){1, 28, 28}, 7, &graph, &err),
+                     CO_OK);
     assert_int_equal(co_output_width(graph, CO_OUTPUT_LOGITS), 7);
     assert_int_equal(co_output_width(graph, CO_OUTPUT_FEATURES), 50);
     co_graph_destroy(graph);

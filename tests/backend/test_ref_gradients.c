@@ -318,7 +318,7 @@ static void test_models(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         co_error err = {0};
         co_graph *g = NULL;
-        assert_int_equal(co_model_build(rows[i].name, rows[i].input, 4, &g, &err), CO_OK);
+        assert_int_equal(co_model_build(rows[i].name, NULL, rows[i].input, 4, &g, &err), CO_OK);
         co_plan_spec spec = {.batch = 3, .mode = CO_TRAIN, .feature_gradient = true};
         check_tally(check_graph(g, g->logits, g->features, spec, 40 + i));
     }

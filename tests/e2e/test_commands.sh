@@ -7,6 +7,14 @@ expect 0 "1199882" "$COHORT" models
 expect 0 "total" "$COHORT" models lenet5
 expect 0 "conv2" "$COHORT" models mnistnet
 expect 2 "lenet5" "$COHORT" models lenet6
+expect 0 "21282122" "$COHORT" models resnet --model-config "{'depth': 34}"
+expect 2 "did you mean 'depth'?" "$COHORT" models resnet --model-config "{'dept': 34}"
+"$COHORT" models lenet5 --as-yaml >"$TMP/net.yaml" || fail "models lenet5 --as-yaml"
+expect 0 "61706" "$COHORT" models "$TMP/net.yaml"
+expect 0 "test accuracy" "$COHORT" train --model "$TMP/net.yaml" --max-steps 2 \
+    --results-dir "$TMP/results"
+sed -i 's/relu3}/relu3, from: fc3}/' "$TMP/net.yaml"
+expect 2 "net.yaml:13:31: the layer 'fc3' is not finished here" "$COHORT" models "$TMP/net.yaml"
 expect 0 "no faults" "$COHORT" data check glyphs
 expect 0 "60000" "$COHORT" data info glyphs
 expect 0 "kernels auto" "$COHORT" doctor

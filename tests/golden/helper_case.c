@@ -12,7 +12,7 @@ const char *const golden_models[] = {"lenet5", "mnistnet", NULL};
 static co_status build_graph(golden_case *c, const co_dataset_info *info, co_error *err)
 {
     const co_shape shape = {info->channels, info->height, info->width};
-    CO_TRY(co_model_build(c->model, shape, info->classes, &c->graph, err));
+    CO_TRY(co_model_build(c->model, NULL, shape, info->classes, &c->graph, err));
     for (int i = 0; i < c->graph->layer_count; i++) {
         co_layer *layer = &c->graph->layers[i];
         if (layer->kind == CO_LAYER_DROPOUT || layer->kind == CO_LAYER_CHANNEL_DROPOUT) {

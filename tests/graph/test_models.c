@@ -14,7 +14,7 @@ static co_graph *build(const char *name, co_shape input, int classes)
 {
     co_error err = {0};
     co_graph *graph = NULL;
-    co_status status = co_model_build(name, input, classes, &graph, &err);
+    co_status status = co_model_build(name, NULL, input, classes, &graph, &err);
     if (status != CO_OK) {
         fail_msg("%s", err.text);
     }
@@ -142,7 +142,7 @@ static void expect_fault(const char *name, co_shape input, int classes, const ch
 {
     co_error err = {0};
     co_graph *graph = NULL;
-    assert_int_equal(co_model_build(name, input, classes, &graph, &err), CO_USAGE);
+    assert_int_equal(co_model_build(name, NULL, input, classes, &graph, &err), CO_USAGE);
     assert_null(graph);
     if (strstr(err.text, part) == NULL) {
         fail_msg("'%s' is not in: %s", part, err.text);

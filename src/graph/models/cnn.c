@@ -3,7 +3,7 @@
 #include "graph/models/family.h"
 
 /* The second convolution has no ReLU of its own: the original's, kept. */
-co_model_outputs co_model_cnn1(co_graph *graph, int classes)
+co_model_outputs co_model_cnn1(co_graph *graph, const co_model_params *params)
 {
     int x = co_graph_conv2d(graph, "conv1", 0, co_square_conv(32, 3, 0));
     x = co_graph_relu(graph, "relu1", x);
@@ -14,11 +14,11 @@ co_model_outputs co_model_cnn1(co_graph *graph, int classes)
     x = co_graph_linear(graph, "fc1", x, 128, true);
     x = co_graph_relu(graph, "relu2", x);
     int features = co_graph_dropout(graph, "dropout2", x, 0.5f, false);
-    int logits = co_graph_linear(graph, "fc2", features, classes, true);
+    int logits = co_graph_linear(graph, "fc2", features, params->classes, true);
     return (co_model_outputs){logits, features};
 }
 
-co_model_outputs co_model_cnn2(co_graph *graph, int classes)
+co_model_outputs co_model_cnn2(co_graph *graph, const co_model_params *params)
 {
     int x = co_graph_conv2d(graph, "conv1", 0, co_square_conv(32, 3, 1));
     x = co_graph_relu(graph, "relu1", x);
@@ -31,6 +31,6 @@ co_model_outputs co_model_cnn2(co_graph *graph, int classes)
     x = co_graph_linear(graph, "fc1", x, 512, true);
     x = co_graph_relu(graph, "relu3", x);
     int features = co_graph_dropout(graph, "dropout2", x, 0.5f, false);
-    int logits = co_graph_linear(graph, "fc2", features, classes, true);
+    int logits = co_graph_linear(graph, "fc2", features, params->classes, true);
     return (co_model_outputs){logits, features};
 }

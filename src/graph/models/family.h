@@ -13,12 +13,37 @@ typedef struct co_model_outputs {
     int features;
 } co_model_outputs;
 
-typedef co_model_outputs (*co_model_func)(co_graph *graph, int classes);
+/* How a network begins: a 3x3 convolution, or 7x7 with stride 2 and a max pool. */
+typedef enum co_stem { CO_STEM_AUTO, CO_STEM_CIFAR, CO_STEM_IMAGENET } co_stem;
 
-co_model_outputs co_model_lenet5(co_graph *graph, int classes);
-co_model_outputs co_model_cnn1(co_graph *graph, int classes);
-co_model_outputs co_model_cnn2(co_graph *graph, int classes);
-co_model_outputs co_model_mnistnet(co_graph *graph, int classes);
+/* Initial weights: PyTorch's defaults, or He et al. 2015; AUTO follows the stem. */
+typedef enum co_model_init {
+    CO_MODEL_INIT_AUTO,
+    CO_MODEL_INIT_PYTORCH,
+    CO_MODEL_INIT_HE
+} co_model_init;
+
+/* What --model-config can set; a model reads those that its row of the table names. */
+typedef struct co_model_params {
+    int classes;
+    int depth;
+    int width;      /* channels of the first stage */
+    int stem;       /* co_stem */
+    int init;       /* co_model_init */
+    bool zero_init; /* the last batch norm of each block starts at 0 */
+} co_model_params;
+
+typedef co_model_outputs (*co_model_func)(co_graph *graph, const co_model_params *params);
+
+co_model_outputs co_model_lenet5(co_graph *graph, const co_model_params *params);
+co_model_outputs co_model_cnn1(co_graph *graph, const co_model_params *params);
+co_model_outputs co_model_cnn2(co_graph *graph, const co_model_params *params);
+co_model_outputs co_model_mnistnet(co_graph *graph, const co_model_params *params);
+co_model_outputs co_model_resnet(co_graph *graph, const co_model_params *params);
+co_model_outputs co_model_resnet_s1(co_graph *graph, const co_model_params *params);
+co_model_outputs co_model_resnet18_keras(co_graph *graph, const co_model_params *params);
+co_model_outputs co_model_fastresnet(co_graph *graph, const co_model_params *params);
+co_model_outputs co_model_candlenet(co_graph *graph, const co_model_params *params);
 
 /* A square convolution with bias, stride 1. */
 static inline co_conv2d co_square_conv(int out_channels, int kernel, int pad)

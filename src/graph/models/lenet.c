@@ -2,7 +2,7 @@
  * convolution): the `lenet5` of the parameter-server studies (docs/METHODS.md 2, S3). */
 #include "graph/models/family.h"
 
-co_model_outputs co_model_lenet5(co_graph *graph, int classes)
+co_model_outputs co_model_lenet5(co_graph *graph, const co_model_params *params)
 {
     int x = co_graph_conv2d(graph, "conv1", 0, co_square_conv(6, 5, 2));
     x = co_graph_relu(graph, "relu1", x);
@@ -15,6 +15,6 @@ co_model_outputs co_model_lenet5(co_graph *graph, int classes)
     x = co_graph_relu(graph, "relu3", x);
     x = co_graph_linear(graph, "fc2", x, 84, true);
     int features = co_graph_relu(graph, "relu4", x);
-    int logits = co_graph_linear(graph, "fc3", features, classes, true);
+    int logits = co_graph_linear(graph, "fc3", features, params->classes, true);
     return (co_model_outputs){logits, features};
 }
