@@ -1,4 +1,6 @@
 /* The data side of a job: the set, the samples used, the pixel map and the loaders. */
+#include <string.h>
+
 #include "base/alloc.h"
 #include "data/normalise.h"
 #include "train/job_parts.h"
@@ -6,7 +8,7 @@
 /* The rule behind --normalize; `dataset` means the usual one of each set. */
 static co_normalise_rule rule_of(const co_settings *settings, const char *dataset)
 {
-    (void)dataset; /* every set so far has small grey images: measured mean and deviation */
+    bool cifar = strncmp(dataset, "cifar", 5) == 0;
     switch ((co_conf_normalize)settings->normalize) {
     case CO_CONF_NORMALIZE_HALF:
         return CO_NORMALISE_HALF;
@@ -15,6 +17,10 @@ static co_normalise_rule rule_of(const co_settings *settings, const char *datase
     case CO_CONF_NORMALIZE_NONE:
         return CO_NORMALISE_NONE;
     case CO_CONF_NORMALIZE_DATASET:
+        if (cifar) {
+            return strcmp(dataset, "cifar10") == 0 ? CO_NORMALISE_CIFAR10 : CO_NORMALISE_CIFAR100;
+        }
+        break;
     case CO_CONF_NORMALIZE_SCALAR:
         break;
     }
