@@ -44,6 +44,23 @@ co_status co_job_split_data(co_job *job, co_error *err)
                            settings->seed, &job->train_subset, &job->validation_subset, err);
 }
 
+static co_augment augment_of(const co_job *job)
+{
+    static const co_flip flips[] = {
+        [CO_CONF_FLIP_NONE] = CO_FLIP_NONE,
+        [CO_CONF_FLIP_RANDOM] = CO_FLIP_RANDOM,
+        [CO_CONF_FLIP_ALTERNATING] = CO_FLIP_ALTERNATING,
+    };
+    co_augment augment = {
+        .crop = job->settings->augment_crop,
+        .flip = flips[job->settings->augment_flip],
+        .shift = job->settings->augment_shift,
+        .cutout = job->settings->augment_cutout,
+    };
+    co_augment_fill_zero(&augment, &job->pixels);
+    return augment;
+}
+
 co_status co_job_open_train_loader(co_job *job, co_error *err)
 {
     const co_settings *settings = job->settings;
@@ -56,6 +73,7 @@ co_status co_job_open_train_loader(co_job *job, co_error *err)
         .drop_last = settings->drop_last,
         .threads = settings->loader_threads,
         .seed = settings->seed,
+        .augment = augment_of(job),
     };
     return co_loader_create(job->dataset, &options, &job->train_loader, err);
 }
