@@ -128,6 +128,9 @@ co_status co_dataset_check(const char *name, const char *dir, co_dataset_finding
     if (co_cifar_family_find(name) != NULL && dir != NULL) {
         return co_cifar_check(name, dir, findings, err);
     }
+    if (strcmp(name, "npy") == 0 && dir != NULL) {
+        return co_npy_check(dir, findings, err);
+    }
     co_dataset *set = NULL; /* without files, or wrong: opening says it */
     CO_TRY(co_dataset_open(name, dir, NULL, &set, err));
     co_dataset_close(set);

@@ -7,7 +7,7 @@
 #include "data/idx_find.h"
 
 static const char *const names[] = {"mnist",           "fashion_mnist", "cifar10", "cifar100",
-                                    "cifar100_coarse", "glyphs",        NULL};
+                                    "cifar100_coarse", "npy",           "glyphs",  NULL};
 
 const char *co_dataset_name(int index)
 {
@@ -32,7 +32,8 @@ co_status co_dataset_open(const char *name, const char *dir, const co_dataset_op
         return co_glyphs_open(out, err);
     }
     bool cifar = co_cifar_family_find(name) != NULL;
-    if (!cifar && co_idx_family_find(name) == NULL) {
+    bool npy = strcmp(name, "npy") == 0;
+    if (!cifar && !npy && co_idx_family_find(name) == NULL) {
         return unknown_name(name, err);
     }
     if (dir == NULL || dir[0] == '\0') {
@@ -41,6 +42,9 @@ co_status co_dataset_open(const char *name, const char *dir, const co_dataset_op
             "data set '%s' is read from files: name their folder (--dataset-dir DIR), or "
             "use --dataset glyphs, which needs none",
             name);
+    }
+    if (npy) {
+        return co_npy_open(dir, out, err);
     }
     return cifar ? co_cifar_open(name, dir, options, out, err)
                  : co_idx_open(name, dir, options, out, err);

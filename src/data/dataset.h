@@ -22,12 +22,12 @@ enum { CO_SPLITS = 2 };
 
 typedef struct co_dataset_info {
     const char *name;            /* "mnist", "cifar10", ...: co_dataset_name */
-    const char *format;          /* "idx", "cifar binary", "drawn" */
+    const char *format;          /* "idx", "cifar binary", "npy, float32", "drawn" */
     uint32_t samples[CO_SPLITS]; /* known as soon as the set is open */
     int channels;
     int height;
     int width;
-    co_pixel pixel;      /* CO_PIXEL_U8 for every format so far */
+    co_pixel pixel;      /* CO_PIXEL_U8, or CO_PIXEL_F32 (npy) */
     size_t sample_bytes; /* of one sample's pixels */
     int classes;
     const char *const *class_names; /* (classes), or NULL */
@@ -111,6 +111,7 @@ CO_MUST_CHECK co_status co_idx_open(const char *name, const char *dir,
 CO_MUST_CHECK co_status co_cifar_open(const char *name, const char *dir,
                                       const co_dataset_options *options, co_dataset **out,
                                       co_error *err);
+CO_MUST_CHECK co_status co_npy_open(const char *dir, co_dataset **out, co_error *err);
 CO_MUST_CHECK co_status co_glyphs_open(co_dataset **out, co_error *err);
 
 #endif

@@ -6,9 +6,9 @@
 #include "train/job_parts.h"
 
 /* The rule behind --normalize; `dataset` means the usual one of each set. */
-static co_normalise_rule rule_of(const co_settings *settings, const char *dataset)
+static co_normalise_rule rule_of(const co_settings *settings, const co_dataset_info *info)
 {
-    bool cifar = strncmp(dataset, "cifar", 5) == 0;
+    bool cifar = strncmp(info->name, "cifar", 5) == 0;
     switch ((co_conf_normalize)settings->normalize) {
     case CO_CONF_NORMALIZE_HALF:
         return CO_NORMALISE_HALF;
@@ -18,7 +18,11 @@ static co_normalise_rule rule_of(const co_settings *settings, const char *datase
         return CO_NORMALISE_NONE;
     case CO_CONF_NORMALIZE_DATASET:
         if (cifar) {
-            return strcmp(dataset, "cifar10") == 0 ? CO_NORMALISE_CIFAR10 : CO_NORMALISE_CIFAR100;
+            return strcmp(info->name, "cifar10") == 0 ? CO_NORMALISE_CIFAR10
+                                                      : CO_NORMALISE_CIFAR100;
+        }
+        if (info->pixel == CO_PIXEL_F32) {
+            return CO_NORMALISE_NONE; /* who stores floats has scaled them */
         }
         break;
     case CO_CONF_NORMALIZE_SCALAR:
@@ -33,7 +37,7 @@ co_status co_job_open_data(co_job *job, co_error *err)
     const co_dataset_options options = {.background = settings->loader_threads > 0};
     CO_TRY(co_dataset_open(settings->dataset, settings->dataset_dir, &options, &job->dataset, err));
     const co_dataset_info *info = co_dataset_describe(job->dataset);
-    return co_normalise(job->dataset, rule_of(settings, info->name), &job->pixels, err);
+    return co_normalise(job->dataset, rule_of(settings, info), &job->pixels, err);
 }
 
 co_status co_job_split_data(co_job *job, co_error *err)
