@@ -56,7 +56,7 @@ static const co_dataset_ops cifar_ops = {
     .fetch = cifar_fetch,
 };
 
-static co_status open_part(cifar_set *set, int split, co_error *err)
+static co_status open_part(cifar_set *set, co_split split, co_error *err)
 {
     const co_cifar_family *family = set->files->family;
     int begin = 0;
@@ -117,7 +117,7 @@ co_status co_cifar_open(const char *name, const char *dir, const co_dataset_opti
         describe(set);
     }
     for (int split = 0; split < CO_SPLITS && status == CO_OK; split++) {
-        status = open_part(set, split, err);
+        status = open_part(set, (co_split)split, err);
     }
     if (status != CO_OK) {
         cifar_destroy(&set->base);

@@ -292,8 +292,8 @@ void co_cifar_files_free(co_cifar_files *files)
     co_free(files);
 }
 
-void co_cifar_files_of(const co_cifar_family *family, int split, int *begin, int *end)
+void co_cifar_files_of(const co_cifar_family *family, co_split split, int *begin, int *end)
 {
-    *begin = split == 0 ? 0 : co_cifar_test_role(family);
-    *end = split == 0 ? family->train_files : *begin + 1;
+    *begin = split == CO_SPLIT_TRAIN ? 0 : co_cifar_test_role(family);
+    *end = split == CO_SPLIT_TRAIN ? family->train_files : *begin + 1;
 }

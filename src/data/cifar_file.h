@@ -44,6 +44,6 @@ CO_MUST_CHECK co_status co_cifar_files_read(const co_cifar_family *family, const
 void co_cifar_files_free(co_cifar_files *files); /* NULL is allowed */
 
 /* The records of a split: files [*begin, *end). */
-void co_cifar_files_of(const co_cifar_family *family, int split, int *begin, int *end);
+void co_cifar_files_of(const co_cifar_family *family, co_split split, int *begin, int *end);
 
 #endif
