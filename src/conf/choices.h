@@ -17,6 +17,11 @@
     X(CO_CONF_NORMALIZE_SCALAR, "scalar")                                                          \
     X(CO_CONF_NORMALIZE_NONE, "none")
 
+#define CO_FLIP_CHOICES(X)                                                                         \
+    X(CO_CONF_FLIP_NONE, "none")                                                                   \
+    X(CO_CONF_FLIP_RANDOM, "random")                                                               \
+    X(CO_CONF_FLIP_ALTERNATING, "alternating")
+
 #define CO_OPTIMIZER_CHOICES(X)                                                                    \
     X(CO_CONF_OPTIMIZER_SGD, "sgd")                                                                \
     X(CO_CONF_OPTIMIZER_ADAM, "adam")                                                              \
@@ -53,6 +58,7 @@
 
 typedef enum co_conf_profile { CO_PROFILE_CHOICES(CO_CHOICE_CONSTANT) } co_conf_profile;
 typedef enum co_conf_normalize { CO_NORMALIZE_CHOICES(CO_CHOICE_CONSTANT) } co_conf_normalize;
+typedef enum co_conf_flip { CO_FLIP_CHOICES(CO_CHOICE_CONSTANT) } co_conf_flip;
 typedef enum co_conf_optimizer { CO_OPTIMIZER_CHOICES(CO_CHOICE_CONSTANT) } co_conf_optimizer;
 typedef enum co_conf_schedule { CO_SCHEDULE_CHOICES(CO_CHOICE_CONSTANT) } co_conf_schedule;
 typedef enum co_conf_nan_policy { CO_NAN_POLICY_CHOICES(CO_CHOICE_CONSTANT) } co_conf_nan_policy;

@@ -54,6 +54,8 @@ static const struct {
                              SET(shuffle, "false"),
                              SET(drop_last, "true"),
                              SET(normalize, "imagenet"),
+                             SET(augment_crop, "4"),
+                             SET(augment_flip, "random"),
                              SET(results_dir, "/tmp/output-cifar10")}},
     [CO_CONF_PROFILE_S3] = {"OptML (S3): lenet5 on mnist",
                             {SET(dataset, "mnist"), SET(model, "lenet5"), SET(batch_size, "32"),
@@ -67,7 +69,8 @@ static const struct {
                              SET(epochs, "140"), SET(optimizer, "sgd"), SET(lr, "0.1"),
                              SET(momentum, "0.9"), SET(weight_decay, "0"), SET(lr_schedule, "step"),
                              SET(milestones, "[80, 120]"), SET(lr_gamma, "0.2"),
-                             SET(normalize, "dataset")}},
+                             SET(normalize, "dataset"), SET(augment_shift, "0.1"),
+                             SET(augment_flip, "random")}},
 };
 
 bool co_profile_setting(co_conf_profile profile, int index, co_row *row, const char **text)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "data/cifar_find.h"
 #include "data/idx_find.h"
 
 void co_findings_add(co_dataset_findings *findings, const co_error *fault)
@@ -13,11 +14,10 @@ void co_findings_add(co_dataset_findings *findings, const co_error *fault)
     findings->count++;
 }
 
-/* A fault of the data is a finding; anything else (no memory) ends the check. */
-static co_status note(co_status status, const co_error *fault, co_dataset_findings *findings,
-                      co_error *err)
+co_status co_findings_note(co_dataset_findings *findings, co_status status, const co_error *fault,
+                           co_error *err)
 {
-    if (status == CO_DATA) {
+    if (status == CO_DATA && findings != NULL) {
         co_findings_add(findings, fault);
         return CO_OK;
     }
@@ -60,14 +60,14 @@ static co_status scan_file(idx_scan *scan, int role, co_dataset_findings *findin
     co_idx_file *file = &scan->file[role];
     if (scan->paths.file[role][0] == '\0') {
         co_status missing = co_idx_missing(scan->family, &scan->paths, (co_idx_role)role, &fault);
-        return note(missing, &fault, findings, err);
+        return co_findings_note(findings, missing, &fault, err);
     }
     co_status status = co_idx_file_open(scan->paths.file[role], kind_of(role), file, &fault);
     scan->usable[role] = status == CO_OK;
     if (status == CO_OK) {
         status = read_content(file, kind_of(role), scan->family->classes, findings, &fault);
     }
-    return note(status, &fault, findings, err);
+    return co_findings_note(findings, status, &fault, err);
 }
 
 static co_status compare_files(const idx_scan *scan, co_dataset_findings *findings, co_error *err)
@@ -77,13 +77,13 @@ static co_status compare_files(const idx_scan *scan, co_dataset_findings *findin
         if (scan->usable[images] && scan->usable[images + 1]) {
             co_status status = co_idx_counts_agree(&scan->file[images], &scan->file[images + 1],
                                                    &fault);
-            CO_TRY(note(status, &fault, findings, err));
+            CO_TRY(co_findings_note(findings, status, &fault, err));
         }
     }
     if (scan->usable[CO_IDX_TRAIN_IMAGES] && scan->usable[CO_IDX_TEST_IMAGES]) {
         co_status status = co_idx_shapes_agree(&scan->file[CO_IDX_TRAIN_IMAGES],
                                                &scan->file[CO_IDX_TEST_IMAGES], &fault);
-        return note(status, &fault, findings, err);
+        return co_findings_note(findings, status, &fault, err);
     }
     return CO_OK;
 }
@@ -100,7 +100,7 @@ co_status co_idx_check(const char *name, const char *dir, co_dataset_findings *f
         scan->file[role] = CO_IDX_FILE_NONE;
     }
     co_status found = co_idx_find(scan->family, dir, &scan->paths, &fault);
-    co_status status = note(found, &fault, findings, err);
+    co_status status = co_findings_note(findings, found, &fault, err);
     if (found == CO_OK) {
         for (int role = 0; role < CO_IDX_FILES && status == CO_OK; role++) {
             status = scan_file(scan, role, findings, err);
@@ -124,6 +124,12 @@ co_status co_dataset_check(const char *name, const char *dir, co_dataset_finding
     memset(findings, 0, sizeof(*findings));
     if (co_idx_family_find(name) != NULL && dir != NULL) {
         return co_idx_check(name, dir, findings, err);
+    }
+    if (co_cifar_family_find(name) != NULL && dir != NULL) {
+        return co_cifar_check(name, dir, findings, err);
+    }
+    if (strcmp(name, "npy") == 0 && dir != NULL) {
+        return co_npy_check(dir, findings, err);
     }
     co_dataset *set = NULL; /* without files, or wrong: opening says it */
     CO_TRY(co_dataset_open(name, dir, NULL, &set, err));

@@ -19,6 +19,12 @@ typedef struct co_dataset_findings {
 /* Adds one fault. */
 void co_findings_add(co_dataset_findings *findings, const co_error *fault);
 
+/* A status that a part of a check ended with: a fault of the data (CO_DATA) becomes a finding and
+ * the check goes on, anything else (no memory) ends it. Without findings every fault is the error.
+ */
+CO_MUST_CHECK co_status co_findings_note(co_dataset_findings *findings, co_status status,
+                                         const co_error *fault, co_error *err);
+
 /* Scans all files of the set. Returns CO_OK with findings->count = 0 for a clean set, CO_OK with
  * faults listed for a broken one, and fails only when it cannot check at all (unknown name, no
  * memory). dir may be NULL for a set without files. */
@@ -34,8 +40,11 @@ typedef struct co_dataset_summary {
 CO_MUST_CHECK co_status co_dataset_summarise(co_dataset *set, co_dataset_summary *out,
                                              co_error *err);
 
-/* The format's part of co_dataset_check. */
+/* The formats' parts of co_dataset_check. */
 CO_MUST_CHECK co_status co_idx_check(const char *name, const char *dir,
                                      co_dataset_findings *findings, co_error *err);
+CO_MUST_CHECK co_status co_cifar_check(const char *name, const char *dir,
+                                       co_dataset_findings *findings, co_error *err);
+CO_MUST_CHECK co_status co_npy_check(const char *dir, co_dataset_findings *findings, co_error *err);
 
 #endif

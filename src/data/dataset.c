@@ -2,14 +2,27 @@
 
 #include <string.h>
 
+#include "base/text.h"
+#include "data/cifar_find.h"
 #include "data/idx_find.h"
 
-static const char *const names[] = {"mnist", "fashion_mnist", "glyphs", NULL};
+static const char *const names[] = {"mnist",           "fashion_mnist", "cifar10", "cifar100",
+                                    "cifar100_coarse", "npy",           "glyphs",  NULL};
 
 const char *co_dataset_name(int index)
 {
     int count = (int)(sizeof(names) / sizeof(names[0])) - 1;
     return index >= 0 && index < count ? names[index] : NULL;
+}
+
+static co_status unknown_name(const char *name, co_error *err)
+{
+    char list[256];
+    co_text known = co_text_over(list, sizeof(list));
+    for (int i = 0; names[i] != NULL; i++) {
+        co_text_printf(&known, "%s%s", i > 0 ? ", " : "", names[i]);
+    }
+    return co_fail(err, CO_USAGE, "unknown data set '%.60s'; there are: %s", name, list);
 }
 
 co_status co_dataset_open(const char *name, const char *dir, const co_dataset_options *options,
@@ -18,9 +31,10 @@ co_status co_dataset_open(const char *name, const char *dir, const co_dataset_op
     if (strcmp(name, "glyphs") == 0) {
         return co_glyphs_open(out, err);
     }
-    if (co_idx_family_find(name) == NULL) {
-        return co_fail(err, CO_USAGE,
-                       "unknown data set '%s'; there are: mnist, fashion_mnist, glyphs", name);
+    bool cifar = co_cifar_family_find(name) != NULL;
+    bool npy = strcmp(name, "npy") == 0;
+    if (!cifar && !npy && co_idx_family_find(name) == NULL) {
+        return unknown_name(name, err);
     }
     if (dir == NULL || dir[0] == '\0') {
         return co_fail(
@@ -29,7 +43,11 @@ co_status co_dataset_open(const char *name, const char *dir, const co_dataset_op
             "use --dataset glyphs, which needs none",
             name);
     }
-    return co_idx_open(name, dir, options, out, err);
+    if (npy) {
+        return co_npy_open(dir, out, err);
+    }
+    return cifar ? co_cifar_open(name, dir, options, out, err)
+                 : co_idx_open(name, dir, options, out, err);
 }
 
 void co_dataset_close(co_dataset *set)

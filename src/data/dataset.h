@@ -21,13 +21,13 @@ typedef enum co_split { CO_SPLIT_TRAIN, CO_SPLIT_TEST } co_split;
 enum { CO_SPLITS = 2 };
 
 typedef struct co_dataset_info {
-    const char *name;            /* "mnist", "fashion_mnist", "glyphs" */
-    const char *format;          /* "idx", "drawn" */
+    const char *name;            /* "mnist", "cifar10", ...: co_dataset_name */
+    const char *format;          /* "idx", "cifar binary", "npy, float32", "drawn" */
     uint32_t samples[CO_SPLITS]; /* known as soon as the set is open */
     int channels;
     int height;
     int width;
-    co_pixel pixel;      /* CO_PIXEL_U8 for every format so far */
+    co_pixel pixel;      /* CO_PIXEL_U8, or CO_PIXEL_F32 (npy) */
     size_t sample_bytes; /* of one sample's pixels */
     int classes;
     const char *const *class_names; /* (classes), or NULL */
@@ -62,9 +62,9 @@ typedef struct co_dataset_options {
     bool background; /* read the splits in a helper thread, train first; never in a simulation */
 } co_dataset_options;
 
-/* name: "mnist", "fashion_mnist" (or "fashion-mnist"), "glyphs" (drawn, needs no files).
- * dir: the folder of the files, or one that has them in a sub-folder of the usual name; borrowed
- * for this call. options: NULL for the defaults. Fails with CO_USAGE for an unknown name or a
+/* name: one of co_dataset_name; glyphs is drawn and needs no files. dir: the folder of the files,
+ * or one that has them in a sub-folder of the usual name, or (CIFAR) the archive; borrowed for this
+ * call. options: NULL for the defaults. Fails with CO_USAGE for an unknown name or a
  * missing dir, CO_DATA for files that are missing, unreadable or whose headers are wrong. */
 CO_MUST_CHECK co_status co_dataset_open(const char *name, const char *dir,
                                         const co_dataset_options *options, co_dataset **out,
@@ -108,6 +108,10 @@ static inline size_t co_dataset_memory_bytes(const co_dataset *set)
 CO_MUST_CHECK co_status co_idx_open(const char *name, const char *dir,
                                     const co_dataset_options *options, co_dataset **out,
                                     co_error *err);
+CO_MUST_CHECK co_status co_cifar_open(const char *name, const char *dir,
+                                      const co_dataset_options *options, co_dataset **out,
+                                      co_error *err);
+CO_MUST_CHECK co_status co_npy_open(const char *dir, co_dataset **out, co_error *err);
 CO_MUST_CHECK co_status co_glyphs_open(co_dataset **out, co_error *err);
 
 #endif

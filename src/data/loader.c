@@ -21,6 +21,7 @@ typedef struct ring_slot {
     uint8_t *pixels;   /* (batch, C, H, W) */
     int32_t *labels;   /* (batch) */
     uint32_t *samples; /* (batch) */
+    uint8_t *scratch;  /* one sample before augmentation */
     co_status status;  /* of the gathering */
     co_error fault;
     atomic_uint_fast64_t filled;
@@ -143,6 +144,30 @@ static co_status fetch_rows(const co_loader *loader, ring_slot *slot, co_error *
     return CO_OK;
 }
 
+static co_status augment_rows(const co_loader *loader, const uint8_t *resident, ring_slot *slot,
+                              co_error *err)
+{
+    const co_dataset_info *info = co_dataset_describe(loader->set);
+    const co_image_shape shape = {info->channels, info->height, info->width};
+    for (int row = 0; row < slot->batch.rows; row++) {
+        uint32_t sample = slot->samples[row];
+        const uint8_t *in = slot->scratch;
+        if (resident != NULL) {
+            in = resident + sample * loader->sample_bytes;
+        } else {
+            CO_TRY(
+                co_dataset_fetch(loader->set, loader->options.split, sample, slot->scratch, err));
+        }
+        const co_rng_key key = {.seed = loader->options.seed,
+                                .replica = loader->options.replica,
+                                .epoch = slot->batch.epoch,
+                                .sample = sample};
+        co_augment_apply(&loader->options.augment, &shape, &key, in,
+                         slot->pixels + (size_t)row * loader->sample_bytes);
+    }
+    return CO_OK;
+}
+
 static co_status gather(const co_loader *loader, ring_slot *slot, co_error *err)
 {
     const int32_t *labels = co_dataset_labels(loader->set, loader->options.split);
@@ -150,6 +175,9 @@ static co_status gather(const co_loader *loader, ring_slot *slot, co_error *err)
         slot->labels[row] = labels[slot->samples[row]];
     }
     const void *resident = co_dataset_resident(loader->set, loader->options.split);
+    if (co_augment_any(&loader->options.augment)) {
+        return augment_rows(loader, resident, slot, err);
+    }
     if (resident == NULL) {
         return fetch_rows(loader, slot, err);
     }
@@ -327,6 +355,15 @@ static co_status check_options(const co_dataset *set, const co_loader_options *o
         return co_fail(err, CO_USAGE, "%u samples do not make one batch of %d", count,
                        options->batch);
     }
+    const co_dataset_info *info = co_dataset_describe(set);
+    if (info->pixel != CO_PIXEL_U8 && co_augment_any(&options->augment)) {
+        return co_fail(err, CO_USAGE,
+                       "%s: its samples are no bytes: they cannot be augmented; switch the "
+                       "augment_ settings off",
+                       info->name);
+    }
+    const co_image_shape shape = {info->channels, info->height, info->width};
+    CO_TRY(co_augment_check(&options->augment, &shape, err));
     for (uint32_t i = 0; options->indices != NULL && i < count; i++) {
         if (options->indices[i] >= all) {
             return co_fail(err, CO_INTERNAL, "sample %u asked of %u", options->indices[i], all);
@@ -345,8 +382,10 @@ static co_status allocate(co_loader *loader, co_error *err)
     if (!co_mul_size(size, loader->sample_bytes, &pixels)) {
         return co_fail(err, CO_MEMORY, "a batch of %zu samples does not fit in memory", size);
     }
+    bool augmented = co_augment_any(&loader->options.augment);
+    size_t scratch = augmented ? co_round_up(loader->sample_bytes, CO_ALIGNMENT) : 0;
     pixels = co_round_up(pixels, CO_ALIGNMENT);
-    whole = pixels + 2 * numbers;
+    whole = pixels + 2 * numbers + scratch;
     void *block = NULL;
     CO_TRY(co_alloc(loader->order_count, sizeof(uint32_t), "order of the samples", &block, err));
     loader->order = block;
@@ -361,6 +400,7 @@ static co_status allocate(co_loader *loader, co_error *err)
         slot->pixels = (uint8_t *)start;
         slot->labels = (int32_t *)(void *)(start + pixels);
         slot->samples = (uint32_t *)(void *)(start + pixels + numbers);
+        slot->scratch = (uint8_t *)start + pixels + 2 * numbers;
         slot->batch = (co_batch){.pixel = co_dataset_describe(loader->set)->pixel,
                                  .pixels = slot->pixels,
                                  .labels = slot->labels,

@@ -4,6 +4,7 @@
  * does not depend on the number of threads, on timing, or on where the loader was started.
  * Batches follow one another without end: after the last one of an epoch comes the first of the
  * next, so that threads prefetch across the border; co_loader_batches says how many make an epoch.
+ * So is what augmentation does to a sample; it happens where the sample is gathered.
  *
  * With threads > 0, helper threads gather into a ring of buffers that is allocated up front; with
  * 0 the caller gathers in co_loader_next. Neither allocates. One thread owns a loader and makes
@@ -12,6 +13,7 @@
 #ifndef CO_DATA_LOADER_H
 #define CO_DATA_LOADER_H
 
+#include "data/augment.h"
 #include "data/dataset.h"
 
 typedef struct co_loader co_loader;
@@ -27,9 +29,11 @@ typedef struct co_loader_options {
     int depth;               /* batches in the ring (threads > 0); 0 = a good number */
     uint64_t seed;           /* with replica: keys the permutations, and is copied to the batches */
     uint32_t replica;        /* 0 where data are partitioned */
+    co_augment augment;      /* of CO_PIXEL_U8 samples; all zero: none */
 } co_loader_options;
 
-/* Waits for the split. Fails with CO_USAGE when there is no whole batch to make. */
+/* Waits for the split. Fails with CO_USAGE when there is no whole batch to make, or when the
+ * augmentation does not fit the samples. */
 CO_MUST_CHECK co_status co_loader_create(co_dataset *set, const co_loader_options *options,
                                          co_loader **out, co_error *err);
 void co_loader_destroy(co_loader *loader); /* NULL is allowed */

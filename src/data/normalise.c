@@ -101,15 +101,65 @@ static co_status sum_channels(co_dataset *set, co_split split, pixel_sums *sums,
     return status;
 }
 
-co_status co_dataset_moments(co_dataset *set, co_split split, bool global, co_moments *out,
-                             co_error *err)
+/* ---- of floats: two passes, so that large means cost no digits ---- */
+
+typedef struct float_sums {
+    uint64_t count;
+    double sum; /* of values, in the second pass of squared distances from `mean` */
+    double mean;
+} float_sums;
+
+static void add_floats(float_sums *sums, const float *values, size_t count, bool spread)
+{
+    sums->count += count;
+    for (size_t i = 0; i < count; i++) {
+        double value = (double)values[i] - sums->mean;
+        sums->sum += spread ? value * value : value;
+    }
+}
+
+static co_status float_pass(co_dataset *set, co_split split, bool global, bool spread,
+                            float_sums *sums, co_error *err)
+{
+    const co_dataset_info *info = co_dataset_describe(set);
+    size_t plane = (size_t)info->height * (size_t)info->width;
+    void *scratch = NULL;
+    CO_TRY(co_alloc(info->sample_bytes, 1, "sample", &scratch, err));
+    co_status status = CO_OK;
+    for (uint32_t i = 0; i < info->samples[split] && status == CO_OK; i++) {
+        status = co_dataset_fetch(set, split, i, scratch, err);
+        for (int c = 0; c < info->channels && status == CO_OK; c++) {
+            add_floats(&sums[global ? 0 : c], (const float *)scratch + (size_t)c * plane, plane,
+                       spread);
+        }
+    }
+    co_free(scratch);
+    return status;
+}
+
+static co_status float_moments(co_dataset *set, co_split split, bool global, co_moments *out,
+                               co_error *err)
+{
+    float_sums sums[CO_MAX_PIXEL_CHANNELS] = {{0}};
+    int count = global ? 1 : co_dataset_describe(set)->channels;
+    CO_TRY(float_pass(set, split, global, false, sums, err));
+    for (int c = 0; c < count; c++) {
+        sums[c] = (float_sums){.mean = sums[c].sum / (double)sums[c].count};
+    }
+    CO_TRY(float_pass(set, split, global, true, sums, err));
+    for (int c = 0; c < count; c++) {
+        double freedom = sums[c].count > 1 ? (double)(sums[c].count - 1) : 1.0;
+        out[c] = (co_moments){
+            .count = sums[c].count, .mean = sums[c].mean, .std = sqrt(sums[c].sum / freedom)};
+    }
+    return CO_OK;
+}
+
+static co_status byte_moments(co_dataset *set, co_split split, bool global, co_moments *out,
+                              co_error *err)
 {
     const co_dataset_info *info = co_dataset_describe(set);
     pixel_sums sums[CO_MAX_PIXEL_CHANNELS] = {{0}};
-    if (info->channels > CO_MAX_PIXEL_CHANNELS || info->pixel != CO_PIXEL_U8) {
-        return co_fail(err, CO_UNSUPPORTED, "%s: no moments for %d channels of this kind",
-                       info->name, info->channels);
-    }
     if (info->channels == 1 && set->ops->known_sums != NULL) {
         const uint64_t *known = set->ops->known_sums(set, split);
         uint64_t count = (uint64_t)info->samples[split] * info->sample_bytes;
@@ -128,20 +178,39 @@ co_status co_dataset_moments(co_dataset *set, co_split split, bool global, co_mo
     return CO_OK;
 }
 
+co_status co_dataset_moments(co_dataset *set, co_split split, bool global, co_moments *out,
+                             co_error *err)
+{
+    const co_dataset_info *info = co_dataset_describe(set);
+    if (info->channels > CO_MAX_PIXEL_CHANNELS) {
+        return co_fail(err, CO_UNSUPPORTED, "%s: no moments for %d channels", info->name,
+                       info->channels);
+    }
+    return info->pixel == CO_PIXEL_F32 ? float_moments(set, split, global, out, err)
+                                       : byte_moments(set, split, global, out, err);
+}
+
 /* ---- rules ---- */
 
-static void set_channel(co_pixel_map *map, int channel, double mean, double std)
+/* A map of floats takes them as they are, a map of bytes takes byte / 255. */
+typedef struct map_maker {
+    co_pixel_map map;
+    double unit;
+} map_maker;
+
+static void set_channel(map_maker *maker, int channel, double mean, double std)
 {
-    map->scale[channel] = (float)(1.0 / (255.0 * std));
+    co_pixel_map *map = &maker->map;
+    map->scale[channel] = (float)(1.0 / (maker->unit * std));
     map->shift[channel] = (float)(-mean / std);
 }
 
-static co_status from_pixels(co_dataset *set, bool global, co_pixel_map *map, co_error *err)
+static co_status from_pixels(co_dataset *set, bool global, map_maker *map, co_error *err)
 {
     co_moments moments[CO_MAX_PIXEL_CHANNELS] = {{0}};
     CO_TRY(co_dataset_require(set, CO_SPLIT_TRAIN, err));
     CO_TRY(co_dataset_moments(set, CO_SPLIT_TRAIN, global, moments, err));
-    for (int c = 0; c < map->channels; c++) {
+    for (int c = 0; c < map->map.channels; c++) {
         const co_moments *of = &moments[global ? 0 : c];
         if (!(of->std > 0.0)) {
             return co_fail(err, CO_DATA,
@@ -155,14 +224,13 @@ static co_status from_pixels(co_dataset *set, bool global, co_pixel_map *map, co
 }
 
 static co_status from_constants(const co_dataset *set, co_normalise_rule rule,
-                                const channel_constants *constants, co_pixel_map *map,
-                                co_error *err)
+                                const channel_constants *constants, map_maker *map, co_error *err)
 {
-    if (map->channels != 3) {
+    if (map->map.channels != 3) {
         return co_fail(err, CO_USAGE,
                        "normalisation '%s' is for 3 channels, data set %s has %d; use 'global' or "
                        "'half'",
-                       co_normalise_key(rule), co_dataset_describe(set)->name, map->channels);
+                       co_normalise_key(rule), co_dataset_describe(set)->name, map->map.channels);
     }
     for (int c = 0; c < 3; c++) {
         set_channel(map, c, constants->mean[c], constants->std[c]);
@@ -170,15 +238,14 @@ static co_status from_constants(const co_dataset *set, co_normalise_rule rule,
     return CO_OK;
 }
 
-static void same_for_all(co_pixel_map *map, double mean, double std)
+static void same_for_all(map_maker *map, double mean, double std)
 {
-    for (int c = 0; c < map->channels; c++) {
+    for (int c = 0; c < map->map.channels; c++) {
         set_channel(map, c, mean, std);
     }
 }
 
-static co_status apply_rule(co_dataset *set, co_normalise_rule rule, co_pixel_map *map,
-                            co_error *err)
+static co_status apply_rule(co_dataset *set, co_normalise_rule rule, map_maker *map, co_error *err)
 {
     switch (rule) {
     case CO_NORMALISE_NONE:
@@ -204,12 +271,13 @@ static co_status apply_rule(co_dataset *set, co_normalise_rule rule, co_pixel_ma
 co_status co_normalise(co_dataset *set, co_normalise_rule rule, co_pixel_map *out, co_error *err)
 {
     const co_dataset_info *info = co_dataset_describe(set);
-    co_pixel_map map = {.channels = info->channels};
-    if (info->channels > CO_MAX_PIXEL_CHANNELS || info->pixel != CO_PIXEL_U8) {
-        return co_fail(err, CO_UNSUPPORTED, "%s: %d channels of this kind cannot be normalised",
-                       info->name, info->channels);
+    map_maker map = {.map = {.channels = info->channels},
+                     .unit = info->pixel == CO_PIXEL_U8 ? 255.0 : 1.0};
+    if (info->channels > CO_MAX_PIXEL_CHANNELS) {
+        return co_fail(err, CO_UNSUPPORTED, "%s: %d channels cannot be normalised, only up to %d",
+                       info->name, info->channels, CO_MAX_PIXEL_CHANNELS);
     }
     CO_TRY(apply_rule(set, rule, &map, err));
-    *out = map;
+    *out = map.map;
     return CO_OK;
 }

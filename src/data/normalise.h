@@ -1,8 +1,9 @@
 /* Normalisation: from bytes to what the network sees, by the reference systems' rules
  * (docs/METHODS.md 3).
  *
- * All rules have the form ((pixel / 255) - mean) / std, per channel; the result is the map that
- * the plan's input operation applies. Any thread may call; the split must be required before.
+ * All rules have the form ((pixel / 255) - mean) / std, per channel (float pixels are not divided);
+ * the result is the map that the plan's input operation applies. Any thread may call; the split
+ * must be required before.
  */
 #ifndef CO_DATA_NORMALISE_H
 #define CO_DATA_NORMALISE_H
@@ -29,15 +30,15 @@ const char *co_normalise_key(co_normalise_rule rule);
 /* false when `key` is none of the keys above. */
 bool co_normalise_find(const char *key, co_normalise_rule *out);
 
-/* Moments of the pixels of one channel, or of all, in units of pixel / 255. */
+/* Moments of the pixels of one channel, or of all; of bytes in units of pixel / 255. */
 typedef struct co_moments {
     uint64_t count;
     double mean;
     double std; /* unbiased: divided by count - 1 */
 } co_moments;
 
-/* out: (info.channels) moments, or one over all channels when `global`. Exact integer sums; known
- * constants where the set has them, otherwise one pass over the split. */
+/* out: (info.channels) moments, or one over all channels when `global`. Exact integer sums of
+ * bytes; known constants where the set has them, otherwise one pass over the split. */
 CO_MUST_CHECK co_status co_dataset_moments(co_dataset *set, co_split split, bool global,
                                            co_moments *out, co_error *err);
 

@@ -225,6 +225,18 @@ co_status co_source_head(const co_source *source, size_t count, uint8_t *head, s
     return CO_OK;
 }
 
+static co_status empty_fault(const co_source *source, co_error *err)
+{
+    return co_fail(err, CO_DATA, "%s: byte 0: has no content; it is truncated, get it again",
+                   source->path);
+}
+
+static co_status limit_fault(const co_source *source, size_t most, co_error *err)
+{
+    return co_fail(err, CO_DATA, "%s: byte %zu: more content than a file of this kind can have",
+                   source->path, most);
+}
+
 static co_status size_fault(const co_source *source, size_t expect, uint64_t found, bool more,
                             co_error *err)
 {
@@ -266,9 +278,24 @@ static co_status check_trailer(const co_source *source, uint32_t crc, uint64_t s
     return CO_OK;
 }
 
-/* Everything that the archive yields, up to `expect` bytes, into pages that grow on demand. */
-static co_status unpack_all(unpacker *unpack, size_t expect, const atomic_bool *stop, co_bytes *out,
-                            co_error *err)
+/* How many bytes there must or may be. */
+typedef struct expected_size {
+    size_t most;
+    bool exactly;
+} expected_size;
+
+static co_status check_size(const unpacker *unpack, expected_size expect, co_error *err)
+{
+    const co_source *source = unpack->source;
+    if (expect.exactly && unpack->done < expect.most) {
+        return size_fault(source, expect.most, unpack->done, false, err);
+    }
+    return unpack->done == 0 ? empty_fault(source, err) : CO_OK;
+}
+
+/* Everything that the archive yields, into pages that grow on demand. */
+static co_status unpack_all(unpacker *unpack, expected_size expect, const atomic_bool *stop,
+                            co_bytes *out, co_error *err)
 {
     const co_source *source = unpack->source;
     co_crc32_table table;
@@ -285,11 +312,12 @@ static co_status unpack_all(unpacker *unpack, size_t expect, const atomic_bool *
         if (stop != NULL && atomic_load_explicit(stop, memory_order_relaxed)) {
             return co_fail(err, CO_STOPPED, "%s: reading was stopped", source->path);
         }
-        if (count > expect - filled) {
-            return size_fault(source, expect, 0, true, err);
+        if (count > expect.most - filled) {
+            return expect.exactly ? size_fault(source, expect.most, 0, true, err)
+                                  : limit_fault(source, expect.most, err);
         }
         while (count > out->size - filled) {
-            size_t size = out->size > expect / 2 ? expect : 2 * out->size;
+            size_t size = out->size > expect.most / 2 ? expect.most : 2 * out->size;
             CO_TRY(grow(out, size, source->path, err));
         }
         memcpy((uint8_t *)out->pages + filled, block, count);
@@ -297,18 +325,27 @@ static co_status unpack_all(unpacker *unpack, size_t expect, const atomic_bool *
             crc = co_crc32_add(&table, crc, block, count);
         }
     }
-    if (unpack->done < expect) {
-        return size_fault(source, expect, unpack->done, false, err);
-    }
-    return source->packing == CO_PACKING_GZIP ? check_trailer(source, crc, expect, err) : CO_OK;
+    CO_TRY(check_size(unpack, expect, err));
+    return source->packing == CO_PACKING_GZIP ? check_trailer(source, crc, unpack->done, err)
+                                              : CO_OK;
 }
 
-static co_status read_packed(const co_source *source, size_t expect, const atomic_bool *stop,
+/* Gives back the pages behind the content, which were reserved in vain. */
+static co_status trim(co_bytes *bytes, uint64_t size, const char *path, co_error *err)
+{
+    if (size < bytes->size) {
+        CO_TRY(grow(bytes, (size_t)size, path, err));
+    }
+    return CO_OK;
+}
+
+static co_status read_packed(const co_source *source, expected_size expect, const atomic_bool *stop,
                              co_bytes *out, co_error *err)
 {
     uint64_t yield = source->file_bytes * DEFLATE_MAX_RATIO + START_BYTES;
     co_bytes bytes = {0};
-    CO_TRY(co_bytes_reserve(yield < expect ? (size_t)yield : expect, source->path, &bytes, err));
+    size_t first = yield < expect.most ? (size_t)yield : expect.most;
+    CO_TRY(co_bytes_reserve(first, source->path, &bytes, err));
     /* Pages of 2 MiB where there are any: a tenth of the time goes into faults on small ones. They
      * are filled from the start, so none is taken in vain; a refusal changes nothing. */
     (void)madvise(bytes.pages, bytes.page_bytes, MADV_HUGEPAGE);
@@ -316,6 +353,9 @@ static co_status read_packed(const co_source *source, size_t expect, const atomi
     co_status status = unpack_begin(source, &unpack, err);
     if (status == CO_OK) {
         status = unpack_all(&unpack, expect, stop, &bytes, err);
+    }
+    if (status == CO_OK) {
+        status = trim(&bytes, unpack.done, source->path, err);
     }
     unpack_end(&unpack);
     if (status != CO_OK) {
@@ -326,19 +366,38 @@ static co_status read_packed(const co_source *source, size_t expect, const atomi
     return CO_OK;
 }
 
+static co_status map_plain(const co_source *source, size_t size, co_bytes *out, co_error *err)
+{
+    void *pages = mmap(NULL, size, PROT_READ, MAP_PRIVATE, source->fd, 0);
+    if (pages == MAP_FAILED) {
+        return co_fail_errno(err, CO_DATA, errno, "%s: cannot be mapped", source->path);
+    }
+    *out = (co_bytes){.data = pages, .size = size, .pages = pages, .page_bytes = size};
+    return CO_OK;
+}
+
 co_status co_source_read(const co_source *source, size_t expect, const atomic_bool *stop,
                          co_bytes *out, co_error *err)
 {
     if (source->packing != CO_PACKING_NONE) {
-        return read_packed(source, expect, stop, out, err);
+        return read_packed(source, (expected_size){expect, true}, stop, out, err);
     }
     if (source->file_bytes != expect) {
         return size_fault(source, expect, source->file_bytes, source->file_bytes > expect, err);
     }
-    void *pages = mmap(NULL, expect, PROT_READ, MAP_PRIVATE, source->fd, 0);
-    if (pages == MAP_FAILED) {
-        return co_fail_errno(err, CO_DATA, errno, "%s: cannot be mapped", source->path);
+    return map_plain(source, expect, out, err);
+}
+
+co_status co_source_read_all(const co_source *source, size_t most, co_bytes *out, co_error *err)
+{
+    if (source->packing != CO_PACKING_NONE) {
+        return read_packed(source, (expected_size){most, false}, NULL, out, err);
     }
-    *out = (co_bytes){.data = pages, .size = expect, .pages = pages, .page_bytes = expect};
-    return CO_OK;
+    if (source->file_bytes == 0) {
+        return empty_fault(source, err);
+    }
+    if (source->file_bytes > most) {
+        return limit_fault(source, most, err);
+    }
+    return map_plain(source, (size_t)source->file_bytes, out, err);
 }

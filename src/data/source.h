@@ -46,6 +46,9 @@ CO_MUST_CHECK co_status co_source_head(const co_source *source, size_t count, ui
  * *stop becomes true (stop may be NULL). */
 CO_MUST_CHECK co_status co_source_read(const co_source *source, size_t expect,
                                        const atomic_bool *stop, co_bytes *out, co_error *err);
+/* The whole content, however long it is: 1 to `most` bytes. */
+CO_MUST_CHECK co_status co_source_read_all(const co_source *source, size_t most, co_bytes *out,
+                                           co_error *err);
 void co_bytes_free(co_bytes *bytes);
 
 /* Pages of zeros that take memory only when they are touched; freed by co_bytes_free. */

@@ -1,12 +1,14 @@
 /* The data side of a job: the set, the samples used, the pixel map and the loaders. */
+#include <string.h>
+
 #include "base/alloc.h"
 #include "data/normalise.h"
 #include "train/job_parts.h"
 
 /* The rule behind --normalize; `dataset` means the usual one of each set. */
-static co_normalise_rule rule_of(const co_settings *settings, const char *dataset)
+static co_normalise_rule rule_of(const co_settings *settings, const co_dataset_info *info)
 {
-    (void)dataset; /* every set so far has small grey images: measured mean and deviation */
+    bool cifar = strncmp(info->name, "cifar", 5) == 0;
     switch ((co_conf_normalize)settings->normalize) {
     case CO_CONF_NORMALIZE_HALF:
         return CO_NORMALISE_HALF;
@@ -15,6 +17,14 @@ static co_normalise_rule rule_of(const co_settings *settings, const char *datase
     case CO_CONF_NORMALIZE_NONE:
         return CO_NORMALISE_NONE;
     case CO_CONF_NORMALIZE_DATASET:
+        if (cifar) {
+            return strcmp(info->name, "cifar10") == 0 ? CO_NORMALISE_CIFAR10
+                                                      : CO_NORMALISE_CIFAR100;
+        }
+        if (info->pixel == CO_PIXEL_F32) {
+            return CO_NORMALISE_NONE; /* who stores floats has scaled them */
+        }
+        break;
     case CO_CONF_NORMALIZE_SCALAR:
         break;
     }
@@ -27,7 +37,7 @@ co_status co_job_open_data(co_job *job, co_error *err)
     const co_dataset_options options = {.background = settings->loader_threads > 0};
     CO_TRY(co_dataset_open(settings->dataset, settings->dataset_dir, &options, &job->dataset, err));
     const co_dataset_info *info = co_dataset_describe(job->dataset);
-    return co_normalise(job->dataset, rule_of(settings, info->name), &job->pixels, err);
+    return co_normalise(job->dataset, rule_of(settings, info), &job->pixels, err);
 }
 
 co_status co_job_split_data(co_job *job, co_error *err)
@@ -36,6 +46,23 @@ co_status co_job_split_data(co_job *job, co_error *err)
     const co_dataset_info *info = co_dataset_describe(job->dataset);
     return co_subset_split(info->samples[CO_SPLIT_TRAIN], settings->train_split, settings->val,
                            settings->seed, &job->train_subset, &job->validation_subset, err);
+}
+
+static co_augment augment_of(const co_job *job)
+{
+    static const co_flip flips[] = {
+        [CO_CONF_FLIP_NONE] = CO_FLIP_NONE,
+        [CO_CONF_FLIP_RANDOM] = CO_FLIP_RANDOM,
+        [CO_CONF_FLIP_ALTERNATING] = CO_FLIP_ALTERNATING,
+    };
+    co_augment augment = {
+        .crop = job->settings->augment_crop,
+        .flip = flips[job->settings->augment_flip],
+        .shift = job->settings->augment_shift,
+        .cutout = job->settings->augment_cutout,
+    };
+    co_augment_fill_zero(&augment, &job->pixels);
+    return augment;
 }
 
 co_status co_job_open_train_loader(co_job *job, co_error *err)
@@ -50,6 +77,7 @@ co_status co_job_open_train_loader(co_job *job, co_error *err)
         .drop_last = settings->drop_last,
         .threads = settings->loader_threads,
         .seed = settings->seed,
+        .augment = augment_of(job),
     };
     return co_loader_create(job->dataset, &options, &job->train_loader, err);
 }

@@ -83,6 +83,9 @@ static void test_s2(void **state)
     assert_int_equal(v->seed, 12);
     assert_int_equal(v->lr_schedule, CO_CONF_SCHEDULE_PIECEWISE_LINEAR);
     assert_int_equal(v->normalize, CO_CONF_NORMALIZE_IMAGENET);
+    assert_int_equal(v->augment_crop, 4);
+    assert_int_equal(v->augment_flip, CO_CONF_FLIP_RANDOM);
+    expect_doubles(v->augment_shift, 0.0);
     expect_doubles(v->lr, 0.04);
     expect_doubles(v->momentum, 0.9);
     expect_doubles(v->weight_decay, 1e-4);
@@ -182,6 +185,9 @@ static void test_s4(void **state)
     expect_doubles(v->momentum, 0.9);
     expect_doubles(v->weight_decay, 0.0);
     assert_false(v->nesterov);
+    assert_int_equal(v->augment_crop, 0);
+    assert_int_equal(v->augment_flip, CO_CONF_FLIP_RANDOM);
+    expect_doubles(v->augment_shift, 0.1);
     assert_int_equal(v->normalize, CO_CONF_NORMALIZE_DATASET);
     co_conf_free(&conf);
     LOAD(&conf, .arguments = {"--profile", "s4", "--lr-schedule", "cosine", NULL});
