@@ -1,4 +1,5 @@
 /* cohort: trains neural networks with many workers. Finds the command, runs it, reports. */
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +77,15 @@ static co_status load_settings(co_cli *cli, co_command command, int count, char 
     return CO_OK;
 }
 
+/* Training and tuning finish what they are at; other commands end where they are. */
+static co_status call(co_cli *cli, co_command command, co_error *err)
+{
+    if (command == CO_COMMAND_TRAIN || command == CO_COMMAND_TUNE) {
+        cli->stop = co_cli_catch_signals();
+    }
+    return command_of(command)(cli, err);
+}
+
 static co_status run_command(co_cli *cli, int count, char *const arguments[], co_error *err)
 {
     co_command command = CO_COMMAND_TRAIN;
@@ -88,7 +98,7 @@ static co_status run_command(co_cli *cli, int count, char *const arguments[], co
     } else if (cli->conf.values.print_config) {
         status = co_conf_print_sources(&cli->conf, stdout, err);
     } else {
-        status = command_of(command)(cli, err);
+        status = call(cli, command, err);
     }
     co_conf_free(&cli->conf);
     return status;
@@ -106,9 +116,12 @@ static bool is_one_of(const char *word, const char *a, const char *b, const char
  * settings are left alone. */
 static void shorten_openmp_spin(char *argv[])
 {
-    if (getenv("GOMP_SPINCOUNT") == NULL && getenv("OMP_WAIT_POLICY") == NULL &&
+    char path[4096]; /* not /proc/self/exe itself: the process would be called "exe" */
+    ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    if (length > 0 && getenv("GOMP_SPINCOUNT") == NULL && getenv("OMP_WAIT_POLICY") == NULL &&
         setenv("GOMP_SPINCOUNT", "2000", 1) == 0) {
-        (void)execv("/proc/self/exe", argv);
+        path[length] = '\0';
+        (void)execv(path, argv);
     }
 }
 
@@ -135,10 +148,12 @@ int main(int argc, char *argv[])
     co_cli cli = {
         .clock = &co_clock_system,
         .start_ns = co_clock_ns(&co_clock_system),
-        .stop = co_cli_catch_signals(),
     };
     co_error err = {0};
     co_status status = run_command(&cli, argc - 1, argv + 1, &err);
+    if (status == CO_OK && (fflush(stdout) != 0 || ferror(stdout))) {
+        status = co_fail_errno(&err, CO_FILE, errno, "cannot write to the standard output");
+    }
     if (status != CO_OK) {
         (void)fprintf(stderr, "cohort: %s\n", err.text);
     }

@@ -1,4 +1,6 @@
 /* cohort models: the list of networks, or one of them layer by layer with its memory bill. */
+#include <string.h>
+
 #include "base/alloc.h"
 #include "cli/cli.h"
 #include "graph/models/models.h"
@@ -62,14 +64,10 @@ static void print_layers(const co_graph *graph)
                      graph->layers[graph->logits].name, graph->layers[graph->features].name);
 }
 
-typedef struct bill {
-    size_t total;
-} bill;
-
-static void add_item(bill *b, const char *name, size_t bytes)
+static void add_item(size_t *total, const char *name, size_t bytes)
 {
     co_cli_print_size(stdout, name, bytes);
-    b->total += bytes;
+    *total += bytes;
 }
 
 /* The bill of a training process, item by item; the total is what it will hold resident. */
@@ -77,34 +75,30 @@ static void print_bill(const co_job *job, size_t program_bytes)
 {
     co_memory_item items[CO_MAX_MEMORY_ITEMS];
     int count = job->backend->ops->memory(job->plans.plans, items);
-    bill b = {0};
-    add_item(&b, "program and libraries", program_bytes);
+    size_t total = 0;
+    add_item(&total, "program and libraries", program_bytes);
     for (int i = 0; i < count; i++) {
-        add_item(&b, items[i].name, items[i].bytes);
+        add_item(&total, items[i].name, items[i].bytes);
     }
-    add_item(&b, "optimizer", co_optimizer_bytes(job->optimizer));
+    add_item(&total, "optimizer", co_optimizer_bytes(job->optimizer));
     if (job->gathered != NULL) {
-        add_item(&b, "gathered gradients", job->graph->param_floats * sizeof(float));
+        add_item(&total, "gathered gradients", job->graph->param_floats * sizeof(float));
     }
     if (job->ema != NULL) {
-        add_item(&b, "average of the weights", co_ema_bytes(job->ema));
+        add_item(&total, "average of the weights", co_ema_bytes(job->ema));
     }
-    add_item(&b, "data set", co_dataset_memory_bytes(job->dataset));
-    add_item(&b, "loader", co_loader_memory_bytes(job->train_loader));
-    add_item(&b, "event ring", CO_MONITOR_EVENTS * sizeof(co_event));
-    co_cli_print_size(stdout, "total", b.total);
+    add_item(&total, "data set", co_dataset_memory_bytes(job->dataset));
+    add_item(&total, "loader", co_loader_memory_bytes(job->train_loader));
+    add_item(&total, "event ring", CO_MONITOR_EVENTS * sizeof(co_event));
+    co_cli_print_size(stdout, "total", total);
 }
 
+/* Builds what `cohort train` would with these settings, and prints what it holds. */
 static co_status print_memory(const co_settings *settings, co_error *err)
 {
     size_t program_bytes = co_cli_resident_bytes();
     co_job *job = NULL;
-    co_error why = {0};
-    if (co_job_open_training(settings, &job, &why) != CO_OK) {
-        printf("\nmemory: not computed (%s)\n", why.text);
-        return CO_OK;
-    }
-    (void)err;
+    CO_TRY(co_job_open_training(settings, &job, err));
     printf("\nmemory of a training process (%s, batch %d, %d thread%s)\n",
            co_dataset_describe(job->dataset)->name, settings->batch_size,
            co_team_threads(job->team), co_team_threads(job->team) == 1 ? "" : "s");
@@ -113,15 +107,42 @@ static co_status print_memory(const co_settings *settings, co_error *err)
     return CO_OK;
 }
 
-static co_status print_model(const co_settings *settings, const co_model_info *info, co_error *err)
+/* The samples that the settings name; where they name none, those that the network was made for.
+ * *fits: the data set has such samples. */
+static co_status choose_samples(const co_cli *cli, co_model_info *info, bool *fits, co_error *err)
 {
+    const co_settings *settings = &cli->conf.values;
+    co_dataset *set = NULL;
+    CO_TRY(co_dataset_open(settings->dataset, settings->dataset_dir, NULL, &set, err));
+    const co_dataset_info *data = co_dataset_describe(set);
+    const co_shape shape = {data->channels, data->height, data->width};
+    if (cli->conf.sources[CO_ROW_dataset].kind != CO_SOURCE_DEFAULT) {
+        info->input = shape;
+        info->classes = data->classes;
+    }
+    *fits = memcmp(&shape, &info->input, sizeof(shape)) == 0;
+    co_dataset_close(set);
+    return CO_OK;
+}
+
+static co_status print_model(const co_cli *cli, const co_model_info *usual, co_error *err)
+{
+    const co_settings *settings = &cli->conf.values;
+    co_model_info info = *usual;
+    bool fits = false;
+    CO_TRY(choose_samples(cli, &info, &fits, err));
     co_graph *graph = NULL;
-    CO_TRY(co_model_build(info->name, settings->model_config, info->input, info->classes, &graph,
-                          err));
-    printf("%s: %s\n\n", info->name, info->summary);
+    CO_TRY(
+        co_model_build(info.name, settings->model_config, info.input, info.classes, &graph, err));
+    printf("%s: %s\n\n", info.name, info.summary);
     print_layers(graph);
     co_graph_destroy(graph);
-    return print_memory(settings, err);
+    if (fits) {
+        return print_memory(settings, err);
+    }
+    printf("\nmemory: name a data set of %dx%dx%d samples with --dataset\n", info.input.channels,
+           info.input.height, info.input.width);
+    return CO_OK;
 }
 
 static co_status print_yaml(const co_settings *settings, const co_model_info *info, co_error *err)
@@ -147,5 +168,5 @@ co_status co_cli_models(co_cli *cli, co_error *err)
     }
     co_model_info info = {0};
     CO_TRY(co_model_describe(settings->model, &info, err));
-    return settings->as_yaml ? print_yaml(settings, &info, err) : print_model(settings, &info, err);
+    return settings->as_yaml ? print_yaml(settings, &info, err) : print_model(cli, &info, err);
 }

@@ -198,6 +198,7 @@ static co_status write_summary(train_command *t, co_error *err)
         co_entry_number("first_step_seconds", result->first_step_seconds),
         co_entry_integer("peak_memory_bytes", (int64_t)co_cli_peak_resident_bytes()),
         co_entry_integer("dropped_events", (int64_t)co_monitor_dropped(t->monitor)),
+        co_entry_integer("failed_sinks", (int64_t)co_monitor_failed_sinks(t->monitor)),
     };
     return co_rundir_write_summary(t->rundir, entries, sizeof(entries) / sizeof(entries[0]), err);
 }
@@ -221,36 +222,64 @@ static co_status save_model(const train_command *t, co_error *err)
     return co_ema_swap(ema, err);
 }
 
-/* What a run leaves behind; for a run that failed, its status and what it saw, not its weights. */
-static co_status save_results(train_command *t, co_error *err)
+/* The weights of a run that ended, was stopped, or failed for something other than its numbers
+ * (damaged test samples, say): those are good. */
+static co_status keep_weights(train_command *t, co_status ended, co_error *err)
+{
+    if (ended == CO_FAILED || !t->settings->save_model) {
+        return CO_OK;
+    }
+    return save_model(t, err);
+}
+
+/* The rest of the record. It is tried to its end: a run folder must not say "running" for ever. */
+static co_status save_record(train_command *t, co_error *err)
 {
     announce_end(t);
     co_monitor_stop(t->monitor);
-    if (t->outcome != CO_OUTCOME_FAILED && t->settings->save_model) {
-        CO_TRY(save_model(t, err));
+    co_error status_error = {0};
+    co_status summary = write_summary(t, err);
+    if (summary != CO_OK) {
+        t->outcome = CO_OUTCOME_FAILED;
     }
-    CO_TRY(write_summary(t, err));
-    return co_rundir_set_status(t->rundir, t->outcome, err);
+    co_status status = co_rundir_set_status(t->rundir, t->outcome, &status_error);
+    if (summary == CO_OK && status != CO_OK) {
+        *err = status_error;
+        return status;
+    }
+    return summary;
+}
+
+static co_outcome outcome_of(co_status status)
+{
+    return status == CO_OK        ? CO_OUTCOME_FINISHED
+           : status == CO_STOPPED ? CO_OUTCOME_PREEMPTED
+                                  : CO_OUTCOME_FAILED;
+}
+
+/* The first fault is the one that is reported; a stop is not a fault. */
+static co_status first_fault(co_status before, co_status now, const co_error *now_error,
+                             co_error *err)
+{
+    if (now == CO_OK || (before != CO_OK && before != CO_STOPPED)) {
+        return before;
+    }
+    *err = *now_error;
+    return now;
 }
 
 static co_status train_and_save(train_command *t, co_error *err)
 {
+    const co_announcer *announcer = co_monitor_announcer(t->monitor);
     announce_start(t);
-    co_status status = co_train(t->job, co_monitor_announcer(t->monitor), t->cli->stop, &t->result,
-                                err);
-    t->outcome = status == CO_OK        ? CO_OUTCOME_FINISHED
-                 : status == CO_STOPPED ? CO_OUTCOME_PREEMPTED
-                                        : CO_OUTCOME_FAILED;
+    co_status status = co_train(t->job, announcer, t->cli->stop, &t->result, err);
+    co_error later = {0};
+    status = first_fault(status, keep_weights(t, status, &later), &later, err);
+    t->outcome = outcome_of(status);
     if (t->outcome == CO_OUTCOME_FAILED) {
-        co_announce_note(co_monitor_announcer(t->monitor), CO_LEVEL_ERROR, "%s", err->text);
+        co_announce_note(announcer, CO_LEVEL_ERROR, "%s", err->text);
     }
-    co_error save_error = {0};
-    co_status saved = save_results(t, &save_error);
-    if (saved != CO_OK && t->outcome != CO_OUTCOME_FAILED) {
-        *err = save_error;
-        return saved;
-    }
-    return status;
+    return first_fault(status, save_record(t, &later), &later, err);
 }
 
 static void print_result(const train_command *t)
@@ -261,17 +290,28 @@ static void print_result(const train_command *t)
     printf("run folder    %s\n", co_rundir_path(t->rundir));
 }
 
-static co_status run(train_command *t, co_error *err)
+static co_status begin_record(train_command *t, co_error *err)
 {
-    const co_monitor_options options = {.clock = t->cli->clock};
-    CO_TRY(co_monitor_create(&options, &t->monitor, err));
-    CO_TRY(co_job_open_training(t->settings, &t->job, err));
-    CO_TRY(open_run_folder(t, err));
     CO_TRY(write_config(t, err));
     CO_TRY(write_environment(t, err));
     CO_TRY(add_sinks(t, err));
-    CO_TRY(co_monitor_start(t->monitor, err));
-    co_status status = train_and_save(t, err);
+    return co_monitor_start(t->monitor, err);
+}
+
+static co_status run(train_command *t, co_error *err)
+{
+    const co_monitor_options options = {.clock = t->cli->clock, .start_ns = t->cli->start_ns};
+    CO_TRY(co_monitor_create(&options, &t->monitor, err));
+    CO_TRY(co_job_open_training(t->settings, &t->job, err));
+    CO_TRY(open_run_folder(t, err));
+    co_status status = begin_record(t, err);
+    if (status != CO_OK) {
+        co_error later = {
+            0}; /* the first fault counts, also where this fails for the same reason */
+        (void)!co_rundir_set_status(t->rundir, CO_OUTCOME_FAILED, &later);
+        return status;
+    }
+    status = train_and_save(t, err);
     print_result(t);
     return status;
 }

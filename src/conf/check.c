@@ -81,12 +81,11 @@ static co_status resolve_profile(co_conf *conf, co_error *err)
     }
     if (dataset_is(values, "cifar10 cifar100") &&
         conf->sources[CO_ROW_model].kind == CO_SOURCE_PROFILE) {
-        CO_TRY(derive(conf, CO_ROW_model, "resnet18", CO_SOURCE_PROFILE, "profile s3", err));
+        CO_TRY(derive(conf, CO_ROW_model, "resnet", CO_SOURCE_PROFILE, "profile s3", err));
     }
     if (values->optimizer == CO_CONF_OPTIMIZER_ADAM &&
         conf->sources[CO_ROW_adam_beta1].kind == CO_SOURCE_DEFAULT) {
-        char
-            beta[32]; /* docs/METHODS.md 5: its quirk, which its published Adam numbers depend on */
+        char beta[32]; /* its published Adam numbers depend on this quirk (docs/METHODS.md 5) */
         co_format_double(values->momentum > 0.99 ? values->momentum : 0.99, beta);
         CO_TRY(derive(conf, CO_ROW_adam_beta1, beta, CO_SOURCE_PROFILE, "profile s3", err));
     }
@@ -119,16 +118,50 @@ co_status co_conf_resolve(co_conf *conf, co_error *err)
     return resolve_schedule(conf, err);
 }
 
+/* Where the user set the row, or its flag. */
+static const char *where_or_flag(const co_conf *conf, co_row row, char *flag, size_t size)
+{
+    const char *where = conf->sources[row].where;
+    if (where != NULL) {
+        return where;
+    }
+    char name[64];
+    co_dashed(co_option_row(row)->name, name, sizeof(name));
+    snprintf(flag, size, "--%s", name);
+    return flag;
+}
+
 static co_status contradiction(const co_conf *conf, co_row first, co_row second, const char *why,
                                co_error *err)
 {
-    return co_fail(err, CO_USAGE, "%s and %s contradict each other: %s", where_of(conf, first),
-                   where_of(conf, second), why);
+    char a[80];
+    char b[80];
+    return co_fail(err, CO_USAGE, "%s and %s contradict each other: %s",
+                   where_or_flag(conf, first, a, sizeof(a)),
+                   where_or_flag(conf, second, b, sizeof(b)), why);
+}
+
+static co_status check_regime(const co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    if (values->regime == NULL) {
+        return CO_OK;
+    }
+    if (values->lr_schedule != CO_CONF_SCHEDULE_CONSTANT) {
+        return contradiction(conf, CO_ROW_regime, CO_ROW_lr_schedule,
+                             "a regime is the schedule; add --lr-schedule constant", err);
+    }
+    if (values->warmup_epochs > 0) {
+        return contradiction(conf, CO_ROW_regime, CO_ROW_warmup_epochs,
+                             "a regime has phases and lr_rampup for that", err);
+    }
+    return CO_OK;
 }
 
 static co_status check_schedule(const co_conf *conf, co_error *err)
 {
     const co_settings *values = &conf->values;
+    CO_TRY(check_regime(conf, err));
     bool step = values->lr_schedule == CO_CONF_SCHEDULE_STEP;
     bool linear = values->lr_schedule == CO_CONF_SCHEDULE_PIECEWISE_LINEAR;
     bool every = values->lr_step_epochs > 0;
@@ -153,10 +186,6 @@ static co_status check_schedule(const co_conf *conf, co_error *err)
     if (values->lr_points != NULL && values->warmup_epochs > 0) {
         return contradiction(conf, CO_ROW_lr_points, CO_ROW_warmup_epochs,
                              "the points say the warm-up already", err);
-    }
-    if (values->regime != NULL && values->lr_schedule != CO_CONF_SCHEDULE_CONSTANT) {
-        return contradiction(conf, CO_ROW_regime, CO_ROW_lr_schedule,
-                             "a regime is the schedule; add --lr-schedule constant", err);
     }
     for (int i = 1; i < values->milestones.count; i++) {
         if (values->milestones.items[i] <= values->milestones.items[i - 1]) {
@@ -207,7 +236,11 @@ co_status co_conf_check(const co_conf *conf, co_error *err)
                        "computes on the processor",
                        where_of(conf, CO_ROW_cuda));
     }
-    if (values->nesterov && values->optimizer == CO_CONF_OPTIMIZER_SGD && values->momentum == 0) {
+    if (values->nesterov && values->optimizer != CO_CONF_OPTIMIZER_SGD) {
+        return contradiction(conf, CO_ROW_nesterov, CO_ROW_optimizer, "only sgd has that form",
+                             err);
+    }
+    if (values->nesterov && values->momentum == 0) {
         return contradiction(conf, CO_ROW_nesterov, CO_ROW_momentum,
                              "Nesterov's form needs a momentum above 0", err);
     }

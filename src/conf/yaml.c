@@ -7,6 +7,7 @@
 #include <yaml.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "conf/string.h"
 
 /* Every node and text of a document: freed together. */
@@ -339,23 +340,10 @@ free_document:
 
 co_status co_yaml_load(const char *path, co_yaml **out, co_error *err)
 {
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        return co_fail_errno(err, CO_USAGE, errno, "%s: cannot open it", path);
-    }
-    co_status status = CO_OK;
-    void *text = NULL;
-    size_t limit = CO_YAML_MAX_BYTES + 1; /* one more, to see that a file is too large */
-    CO_TRY_GOTO(status, co_alloc(limit, 1, "YAML file", &text, err), close_file);
-    size_t length = fread(text, 1, limit, file);
-    if (ferror(file)) {
-        status = co_fail_errno(err, CO_USAGE, errno, "%s: cannot read it", path);
-        goto free_text;
-    }
-    status = co_yaml_parse(path, text, length, out, err);
-free_text:
+    char *text = NULL;
+    size_t length = 0;
+    CO_TRY(co_file_read(path, CO_YAML_MAX_BYTES, CO_USAGE, &text, &length, err));
+    co_status status = co_yaml_parse(path, text, length, out, err);
     co_free(text);
-close_file:
-    fclose(file);
     return status;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "conf/hint.h"
 #include "data/cifar_find.h"
 #include "data/idx_find.h"
 
@@ -15,6 +16,11 @@ const char *co_dataset_name(int index)
     return index >= 0 && index < count ? names[index] : NULL;
 }
 
+/* Of the reference systems: known, but not here yet. */
+static const char *const later[] = {"tinyimagenet", "imagenet",         "imagenet_blurred",
+                                    "imagenet100",  "imagenet100small", "core50",
+                                    "candle"};
+
 static co_status unknown_name(const char *name, co_error *err)
 {
     char list[256];
@@ -22,7 +28,17 @@ static co_status unknown_name(const char *name, co_error *err)
     for (int i = 0; names[i] != NULL; i++) {
         co_text_printf(&known, "%s%s", i > 0 ? ", " : "", names[i]);
     }
-    return co_fail(err, CO_USAGE, "unknown data set '%.60s'; there are: %s", name, list);
+    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+        if (co_name_distance(name, later[i]) == 0) {
+            return co_fail(err, CO_USAGE,
+                           "the data set '%s' arrives with image folders and NT3; there are: %s",
+                           later[i], list);
+        }
+    }
+    const char *nearest = co_nearest_name(name, names, sizeof(names) / sizeof(names[0]) - 1);
+    return co_fail(err, CO_USAGE, "unknown data set '%.60s'%s%s%s; there are: %s", name,
+                   nearest != NULL ? " (did you mean '" : "", nearest != NULL ? nearest : "",
+                   nearest != NULL ? "'?)" : "", list);
 }
 
 co_status co_dataset_open(const char *name, const char *dir, const co_dataset_options *options,

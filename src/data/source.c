@@ -55,7 +55,8 @@ co_status co_source_open(const char *path, co_source *out, co_error *err)
     co_source source = CO_SOURCE_NONE;
     CO_TRY(co_strdup(path, &source.path, err));
     co_status status = CO_OK;
-    source.fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* A pipe is refused, not waited for. */
+    source.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (source.fd < 0) {
         status = co_fail_errno(err, CO_DATA, errno, "%s: cannot be opened", path);
     } else {

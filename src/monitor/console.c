@@ -153,9 +153,10 @@ static bool wants_line(const console_sink *sink, const co_event *event)
 {
     const co_console *console = &sink->console;
     if (event->kind == CO_EVENT_NOTE) {
-        return event->note.level >= CO_LEVEL_WARNING ||
+        /* The error that ends a run is the program's last word: it is not said twice. */
+        return event->note.level == CO_LEVEL_WARNING ||
                (event->note.level == CO_LEVEL_NOTE && console->verbosity >= CO_NORMAL) ||
-               console->verbosity >= CO_VERBOSE;
+               (event->note.level == CO_LEVEL_DEBUG && console->verbosity >= CO_VERBOSE);
     }
     if (event->kind == CO_EVENT_STEP) {
         return console->verbosity >= CO_VERBOSE && console->log_interval > 0 &&
@@ -175,8 +176,6 @@ static void add_line(console_sink *sink, const co_event *event, co_text *text)
     bool color = sink->console.color;
     if (event->kind == CO_EVENT_NOTE && event->note.level == CO_LEVEL_WARNING) {
         co_text_put(text, color ? "\033[33mwarning:\033[0m " : "warning: ");
-    } else if (event->kind == CO_EVENT_NOTE && event->note.level == CO_LEVEL_ERROR) {
-        co_text_put(text, color ? "\033[31merror:\033[0m " : "error: ");
     }
     co_text_put(text, described);
     co_text_put(text, "\n");

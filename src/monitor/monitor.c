@@ -130,7 +130,7 @@ co_status co_monitor_create(const co_monitor_options *options, co_monitor **out,
     monitor->announcer = (co_announcer){
         .ring = monitor->ring,
         .clock = options->clock,
-        .start_ns = co_clock_ns(options->clock),
+        .start_ns = options->start_ns != 0 ? options->start_ns : co_clock_ns(options->clock),
         .drain = NULL,
         .context = monitor,
     };

@@ -26,9 +26,9 @@ typedef struct co_monitor_options {
     size_t events;         /* room in the ring; 0 = CO_MONITOR_EVENTS */
     bool inline_drain;     /* no thread */
     const co_clock *clock; /* borrowed */
+    uint64_t start_ns;     /* monotonic: the time of events counts from here; 0 = from now */
 } co_monitor_options;
 
-/* The time of events counts from here. */
 CO_MUST_CHECK co_status co_monitor_create(const co_monitor_options *options, co_monitor **out,
                                           co_error *err);
 /* Stops if still running; closes the sinks. NULL is allowed. */

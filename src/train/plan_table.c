@@ -1,5 +1,6 @@
 #include "train/plan_table.h"
 
+#include <assert.h>
 #include <string.h>
 
 static int find(const co_plan_table *table, co_mode mode, int rows)
@@ -14,9 +15,10 @@ static int find(const co_plan_table *table, co_mode mode, int rows)
 
 void co_plan_table_want(co_plan_table *table, co_mode mode, int rows)
 {
-    if (rows == 0 || table->count == CO_MAX_PLANS || find(table, mode, rows) >= 0) {
+    if (rows == 0 || find(table, mode, rows) >= 0) {
         return;
     }
+    assert(table->count < CO_MAX_PLANS); /* a run has a handful of batch sizes */
     table->specs[table->count++] = (co_plan_spec){.batch = rows, .mode = mode};
 }
 

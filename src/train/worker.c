@@ -300,6 +300,7 @@ static co_status train_epoch(worker *w, bool *complete, co_error *err)
     double start = co_announce_seconds(w->announcer);
     uint32_t done = 0;
     w->mark_seconds = start;
+    w->mark_images = w->result->images;
     while (done < job->steps_per_epoch && w->step < job->steps_total && !should_stop(w)) {
         memset(&report, 0, sizeof(report));
         CO_TRY(train_step(w, done, &report, err));
@@ -310,12 +311,22 @@ static co_status train_epoch(worker *w, bool *complete, co_error *err)
         }
     }
     *complete = done == job->steps_per_epoch;
-    w->result->train = score;
     w->result->epochs += *complete;
     if (done > 0) {
+        w->result->train = score;
         announce_epoch(w, done, start, &report.hyper);
     }
     return CO_OK;
+}
+
+/* A damaged test split is told after the first epoch, not after the last. By then a helper thread
+ * has read it, where there is one. */
+static co_status check_test_samples(worker *w, co_error *err)
+{
+    if (w->epoch > 0 || !w->job->settings->evaluate) {
+        return CO_OK;
+    }
+    return co_dataset_require(w->job->dataset, CO_SPLIT_TEST, err);
 }
 
 static co_status run(worker *w, co_error *err)
@@ -325,11 +336,12 @@ static co_status run(worker *w, co_error *err)
     while (w->step < job->steps_total) {
         bool complete = false;
         CO_TRY(train_epoch(w, &complete, err));
-        if (should_stop(w)) {
+        bool last = w->step == job->steps_total;
+        if (should_stop(w) && !last) {
             return co_fail(err, CO_STOPPED, "stopped after step %llu of %llu",
                            (unsigned long long)w->step, (unsigned long long)job->steps_total);
         }
-        bool last = w->step == job->steps_total;
+        CO_TRY(check_test_samples(w, err));
         if (last || w->result->epochs % (uint32_t)job->settings->evaluate_every == 0) {
             CO_TRY(evaluate(w, err));
         }

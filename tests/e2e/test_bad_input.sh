@@ -4,7 +4,8 @@
 . tests/e2e/lib.sh
 run=("$COHORT" train --run-dir "$TMP/run" --max-steps 2 --threads 1 --quiet)
 
-# Usage: 2
+# Usage: 2, and a standard output that takes nothing: 5
+"$COHORT" models >/dev/full 2>"$TMP/out" && fail "a full standard output is not noticed"
 expect 2 "cohort COMMAND" "$COHORT"
 expect 2 "train" "$COHORT" tran
 expect 2 "batch-size" "${run[@]}" --batch-sise 3
@@ -24,11 +25,54 @@ expect 2 "bad.yaml:" "${run[@]}" --config "$TMP/bad.yaml"
 expect 2 "nothing.yaml" "${run[@]}" --config "$TMP/nothing.yaml"
 expect 2 "COHORT_EPOCHS" env COHORT_EPOCHS=none "${run[@]}"
 expect 2 "eval needs weights" "$COHORT" eval
+expect 2 "contradict" "${run[@]}" --regime '[{epoch: 0, lr: 0.1}]' --warmup-epochs 2
+expect 2 "contradict" "${run[@]}" --optimizer adam --nesterov
+expect 2 "depth" "${run[@]}" --model-config "{'depth': 34}"
+mkfifo "$TMP/pipe.yaml"
+expect 2 "pipe.yaml" timeout 20 "${run[@]}" --config "$TMP/pipe.yaml"
+expect 2 "did you mean 'mnist'" "${run[@]}" --dataset mnst
 
 # Data: 3
 mkdir "$TMP/empty"
 expect 3 "$TMP/empty" "${run[@]}" --dataset mnist --dataset-dir "$TMP/empty"
 expect 3 "$TMP/missing" "${run[@]}" --dataset mnist --dataset-dir "$TMP/missing"
+
+expect 2 "arrives with" "${run[@]}" --dataset tinyimagenet
+if [ -d "$DATA/mnist" ]; then
+    mkdir "$TMP/mnist" "$TMP/test-cut"
+    for file in train-images-idx3 train-labels-idx1 t10k-images-idx3 t10k-labels-idx1; do
+        gzip -dc "$DATA/mnist/$file-ubyte.gz" >"$TMP/mnist/$file-ubyte"
+        cp "$TMP/mnist/$file-ubyte" "$TMP/test-cut/"
+    done
+    cut() { # cut FILE BYTES: the set with that file cut, and the message names it
+        cp -r "$TMP/mnist" "$TMP/cut"
+        truncate -s "$2" "$TMP/cut/$1"
+        expect 3 "$1" "${run[@]}" --dataset mnist --dataset-dir "$TMP/cut"
+        rm -r "$TMP/cut"
+    }
+    cut train-images-idx3-ubyte 1000000
+    cut train-images-idx3-ubyte 10
+    cut train-labels-idx1-ubyte 50000
+    cut train-labels-idx1-ubyte 70000
+    printf '\377' | dd of="$TMP/mnist/train-labels-idx1-ubyte" bs=1 seek=100 conv=notrunc 2>/dev/null
+    expect 3 "100" "${run[@]}" --dataset mnist --dataset-dir "$TMP/mnist"
+    printf '\377' | dd of="$TMP/mnist/train-labels-idx1-ubyte" bs=1 seek=3 conv=notrunc 2>/dev/null
+    expect 3 "train-labels-idx1-ubyte" "${run[@]}" --dataset mnist --dataset-dir "$TMP/mnist"
+    rm "$TMP/mnist/train-images-idx3-ubyte"
+    mkfifo "$TMP/mnist/train-images-idx3-ubyte" # is not waited for
+    expect 3 "train-images-idx3-ubyte" timeout 20 "${run[@]}" --dataset mnist --dataset-dir "$TMP/mnist"
+    # Damaged test images (a wrong checksum): the run fails, but what it learned is kept
+    gzip "$TMP/test-cut/t10k-images-idx3-ubyte"
+    size=$(stat -c %s "$TMP/test-cut/t10k-images-idx3-ubyte.gz")
+    printf '\1\2\3\4' | dd of="$TMP/test-cut/t10k-images-idx3-ubyte.gz" bs=1 seek=$((size - 8)) \
+        conv=notrunc 2>/dev/null
+    expect 3 "t10k-images-idx3-ubyte" "$COHORT" train --dataset mnist --dataset-dir "$TMP/test-cut" \
+        --run-dir "$TMP/kept" --train-split 0.01 --epochs 1 --threads 1 --quiet
+    grep -q failed "$TMP/kept/status" || fail "status of a run without test images"
+    [ -s "$TMP/kept/model.safetensors" ] || fail "the weights of a failed evaluation are lost"
+else
+    echo "skipped: no data"
+fi
 
 # Files: 5
 expect 5 "model.safetensors" "$COHORT" eval --checkpoint "$TMP/model.safetensors"
@@ -68,6 +112,8 @@ expect 5 "conv1.weight" "$COHORT" train --checkpoint "$TMP/other/model.safetenso
 code=$?
 [ $code -eq 5 ] || fail "exit $code with a full disk: $(cat "$TMP/out")"
 grep -q "model.safetensors" "$TMP/out" || fail "which file: $(cat "$TMP/out")"
+grep -q failed "$TMP/full/status" || fail "status after a full disk: $(cat "$TMP/full/status")"
+[ -s "$TMP/full/summary.json" ] || fail "no summary after a full disk"
 ls "$TMP/full" | grep -q "model.safetensors" && fail "a half-written model is left"
 
 # A loss that is not finite: 1, and it says at which step

@@ -25,6 +25,10 @@ expect 0 "cohort" "$COHORT" --version
 cmp "$TMP/reference.md" docs/reference.md ||
     fail "docs/reference.md: make it anew with 'cohort reference'"
 
+expect 0 "run folder" "$COHORT" train --profile demo --run-dir "$TMP/demo" --progress off
+grep -q "test accuracy 9[0-9]" "$TMP/out" || fail "the demo's accuracy"
+grep -q "training loss" "$TMP/out" || fail "the demo's curve"
+
 if [ -d "$DATA/mnist" ]; then
     expect 0 "no faults" "$COHORT" data check mnist --dataset-dir "$DATA"
     expect 0 "6742" "$COHORT" data info mnist --dataset-dir "$DATA"

@@ -19,4 +19,18 @@ for signal in INT TERM; do
     expect 0 "test accuracy" "$COHORT" eval "$dir"
     [ ! -e "$dir/lock" ] || fail "the lock is still there"
 done
+
+# A second signal ends the program at once.
+"$COHORT" train --model cnn1 --batch-size 4096 --threads 1 --epochs 9 --run-dir "$TMP/twice" --quiet \
+    >"$TMP/out" 2>&1 &
+pid=$!
+for _ in $(seq 600); do
+    [ -s "$TMP/twice/lock" ] && break
+    sleep 0.1
+done
+kill -INT $pid
+kill -INT $pid
+wait $pid
+code=$?
+[ $code -eq 130 ] || [ $code -eq 75 ] || fail "exit $code after two signals"
 finish
