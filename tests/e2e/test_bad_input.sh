@@ -60,14 +60,15 @@ if [ -d "$DATA/mnist" ]; then
     expect 3 "train-labels-idx1-ubyte" "${run[@]}" --dataset mnist --dataset-dir "$TMP/mnist"
     rm "$TMP/mnist/train-images-idx3-ubyte"
     mkfifo "$TMP/mnist/train-images-idx3-ubyte" # is not waited for
-    expect 3 "train-images-idx3-ubyte" timeout 20 "${run[@]}" --dataset mnist --dataset-dir "$TMP/mnist"
+    expect 3 "train-images-idx3-ubyte" timeout 20 "${run[@]}" --dataset mnist \
+        --dataset-dir "$TMP/mnist"
     # Damaged test images (a wrong checksum): the run fails, but what it learned is kept
     gzip "$TMP/test-cut/t10k-images-idx3-ubyte"
     size=$(stat -c %s "$TMP/test-cut/t10k-images-idx3-ubyte.gz")
     printf '\1\2\3\4' | dd of="$TMP/test-cut/t10k-images-idx3-ubyte.gz" bs=1 seek=$((size - 8)) \
         conv=notrunc 2>/dev/null
-    expect 3 "t10k-images-idx3-ubyte" "$COHORT" train --dataset mnist --dataset-dir "$TMP/test-cut" \
-        --run-dir "$TMP/kept" --train-split 0.01 --epochs 1 --threads 1 --quiet
+    expect 3 "t10k-images-idx3-ubyte" "$COHORT" train --dataset mnist \
+        --dataset-dir "$TMP/test-cut" --run-dir "$TMP/kept" --train-split 0.01 --epochs 1 --threads 1 --quiet
     grep -q failed "$TMP/kept/status" || fail "status of a run without test images"
     [ -s "$TMP/kept/model.safetensors" ] || fail "the weights of a failed evaluation are lost"
 else

@@ -21,8 +21,8 @@ for signal in INT TERM; do
 done
 
 # A second signal ends the program at once.
-"$COHORT" train --model cnn1 --batch-size 4096 --threads 1 --epochs 9 --run-dir "$TMP/twice" --quiet \
-    >"$TMP/out" 2>&1 &
+"$COHORT" train --model cnn1 --batch-size 4096 --threads 1 --epochs 9 --quiet \
+    --run-dir "$TMP/twice" >"$TMP/out" 2>&1 &
 pid=$!
 for _ in $(seq 600); do
     [ -s "$TMP/twice/lock" ] && break
