@@ -54,9 +54,10 @@ if [ -d "$DATA/mnist" ]; then
     cut train-images-idx3-ubyte 10
     cut train-labels-idx1-ubyte 50000
     cut train-labels-idx1-ubyte 70000
-    printf '\377' | dd of="$TMP/mnist/train-labels-idx1-ubyte" bs=1 seek=100 conv=notrunc 2>/dev/null
+    labels=$TMP/mnist/train-labels-idx1-ubyte
+    printf '\377' | dd of="$labels" bs=1 seek=100 conv=notrunc 2>/dev/null
     expect 3 "100" "${run[@]}" --dataset mnist --dataset-dir "$TMP/mnist"
-    printf '\377' | dd of="$TMP/mnist/train-labels-idx1-ubyte" bs=1 seek=3 conv=notrunc 2>/dev/null
+    printf '\377' | dd of="$labels" bs=1 seek=3 conv=notrunc 2>/dev/null
     expect 3 "train-labels-idx1-ubyte" "${run[@]}" --dataset mnist --dataset-dir "$TMP/mnist"
     rm "$TMP/mnist/train-images-idx3-ubyte"
     mkfifo "$TMP/mnist/train-images-idx3-ubyte" # is not waited for
@@ -68,7 +69,8 @@ if [ -d "$DATA/mnist" ]; then
     printf '\1\2\3\4' | dd of="$TMP/test-cut/t10k-images-idx3-ubyte.gz" bs=1 seek=$((size - 8)) \
         conv=notrunc 2>/dev/null
     expect 3 "t10k-images-idx3-ubyte" "$COHORT" train --dataset mnist \
-        --dataset-dir "$TMP/test-cut" --run-dir "$TMP/kept" --train-split 0.01 --epochs 1 --threads 1 --quiet
+        --dataset-dir "$TMP/test-cut" --run-dir "$TMP/kept" --train-split 0.01 --epochs 1 \
+        --threads 1 --quiet
     grep -q failed "$TMP/kept/status" || fail "status of a run without test images"
     [ -s "$TMP/kept/model.safetensors" ] || fail "the weights of a failed evaluation are lost"
 else

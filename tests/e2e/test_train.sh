@@ -50,7 +50,8 @@ cmp "$TMP/lenet5-a/model.safetensors" "$TMP/again/model.safetensors" ||
 
 # Weights to start from: hardly changed by a tiny step, they score as before. A validation part is
 # scored; steps are counted by whole batches where the last is dropped.
-train warm --checkpoint "$TMP/lenet5-a/model.safetensors" --lr 1e-20 --momentum 0 --max-steps 1 --val
+train warm --checkpoint "$TMP/lenet5-a/model.safetensors" --lr 1e-20 --momentum 0 --val \
+    --max-steps 1
 same=$(number test_loss "$TMP/lenet5-a/summary.json")
 [ "$(number test_loss "$TMP/warm/summary.json")" = "$same" ] ||
     fail "the weights to start from are not those of the file"
