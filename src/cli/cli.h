@@ -17,7 +17,7 @@ typedef struct co_cli {
     co_conf conf;
     const co_clock *clock;
     uint64_t start_ns;      /* monotonic, of the program */
-    const atomic_int *stop; /* becomes the number of a signal that asks to stop; NULL: it just ends */
+    const atomic_int *stop; /* becomes the number of a signal that asks to stop; or NULL */
 } co_cli;
 
 CO_MUST_CHECK co_status co_cli_train(co_cli *cli, co_error *err);
