@@ -107,12 +107,23 @@ static co_status resolve_schedule(co_conf *conf, co_error *err)
     return CO_OK;
 }
 
+/* What belongs to sgd in a profile means nothing to another optimizer. */
+static co_status resolve_optimizer(co_conf *conf, co_error *err)
+{
+    if (conf->values.optimizer != CO_CONF_OPTIMIZER_SGD &&
+        conf->sources[CO_ROW_nesterov].kind == CO_SOURCE_PROFILE) {
+        CO_TRY(co_value_set(&conf->values, CO_ROW_nesterov, "false", "default", err));
+    }
+    return CO_OK;
+}
+
 co_status co_conf_resolve(co_conf *conf, co_error *err)
 {
     if (conf->values.alr) {
         bool agrees = conf->values.optimizer == CO_CONF_OPTIMIZER_ADAM;
         CO_TRY(derive_from_switch(conf, CO_ROW_alr, CO_ROW_optimizer, "adam", agrees, err));
     }
+    CO_TRY(resolve_optimizer(conf, err));
     CO_TRY(resolve_profile(conf, err));
     CO_TRY(resolve_alt_model(conf, err));
     return resolve_schedule(conf, err);

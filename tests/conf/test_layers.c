@@ -70,7 +70,7 @@ static void test_file_from_environment(void **state)
     char variable[] = "COHORT_CONFIG=/nowhere/x.yaml";
     char *environment[] = {variable, NULL};
     assert_int_equal(co_conf_load(&conf, CO_COMMAND_TRAIN, 0, NULL, environment, &err), CO_USAGE);
-    assert_string_equal(err.text, "/nowhere/x.yaml: cannot open it: No such file or directory");
+    assert_string_equal(err.text, "cannot open /nowhere/x.yaml: No such file or directory");
 }
 
 static void test_dashes_and_aliases(void **state)

@@ -131,7 +131,7 @@ static void test_s3_rules(void **state)
         {{"--alr", "--beta1", "0.5"}, "lenet5", CO_CONF_OPTIMIZER_ADAM, 0.5},
         {{"--alt_model"}, "cnn1", CO_CONF_OPTIMIZER_SGD, 0.9},
         {{"--alt_model", "--dataset", "cifar100"}, "cnn2", CO_CONF_OPTIMIZER_SGD, 0.9},
-        {{"--dataset", "cifar10"}, "resnet18", CO_CONF_OPTIMIZER_SGD, 0.9},
+        {{"--dataset", "cifar10"}, "resnet", CO_CONF_OPTIMIZER_SGD, 0.9},
         {{"--dataset", "cifar10", "--model", "lenet5"}, "lenet5", CO_CONF_OPTIMIZER_SGD, 0.9},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -124,14 +124,15 @@ static void test_contradictions(void **state)
          .arguments = {"--alt-model", "--dataset", "candle", NULL});
     FAIL("--lr-schedule: the step schedule needs --milestones or --lr-step-epochs",
          .arguments = {"--lr-schedule", "step", NULL});
-    FAIL("--milestones and lr_schedule contradict each other: only --lr-schedule step drops there",
-         .arguments = {"--milestones", "3", NULL});
+    FAIL(
+        "--milestones and --lr-schedule contradict each other: only --lr-schedule step drops there",
+        .arguments = {"--milestones", "3", NULL});
     FAIL("--lr-step-epochs and --milestones contradict each other: drop every so many epochs or at "
          "milestones, not both",
          .arguments = {"--milestones", "3", "--lr-step-epochs", "2", "--lrs", "step", NULL});
     FAIL("--milestones: milestones must grow from one to the next",
          .arguments = {"--milestones", "3 3", "--lrs", "step", NULL});
-    FAIL("--lr-points and lr_schedule contradict each other: points are for --lr-schedule "
+    FAIL("--lr-points and --lr-schedule contradict each other: points are for --lr-schedule "
          "piecewise-linear",
          .arguments = {"--lr-points", "[[0, 1]]", NULL});
     FAIL(
@@ -221,7 +222,7 @@ static void test_files(void **state)
     FAIL("--config: there is no file 'base'; if it is a section of S1's file, add --yaml-config "
          "FILE",
          .arguments = {"--config", "base", NULL});
-    FAIL("/nowhere/a.yaml: cannot open it: No such file or directory",
+    FAIL("cannot open /nowhere/a.yaml: No such file or directory",
          .arguments = {"--config", "/nowhere/a.yaml", NULL});
 }
 

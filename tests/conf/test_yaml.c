@@ -209,11 +209,19 @@ static void test_files(void **state)
     co_yaml *document = NULL;
     co_error err = {0};
     assert_int_equal(co_yaml_load("/nowhere/a.yaml", &document, &err), CO_USAGE);
-    assert_string_equal(err.text, "/nowhere/a.yaml: cannot open it: No such file or directory");
+    assert_string_equal(err.text, "cannot open /nowhere/a.yaml: No such file or directory");
     assert_int_equal(co_yaml_load("/tmp", &document, &err), CO_USAGE);
-    assert_string_equal(err.text, "/tmp: cannot read it: Is a directory");
+    assert_string_equal(err.text, "/tmp: is a folder, expected a file");
     assert_int_equal(co_yaml_load("/dev/zero", &document, &err), CO_USAGE);
-    assert_string_equal(err.text, "/dev/zero: larger than 1048576 bytes: too large for settings");
+    assert_string_equal(err.text, "/dev/zero: is not a regular file");
+    char path[] = "/tmp/co_yaml_XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, 1048577), 0);
+    assert_int_equal(co_yaml_load(path, &document, &err), CO_USAGE);
+    assert_non_null(strstr(err.text, "1048576"));
+    close(fd);
+    unlink(path);
     assert_null(document);
 }
 
