@@ -152,6 +152,7 @@ void co_job_close(co_job *job)
     co_loader_destroy(job->validation_loader);
     co_loader_destroy(job->train_loader);
     close_model(job);
+    co_tta_destroy(job->tta);
     co_free(job->predicted);
     co_subset_free(&job->train_subset);
     co_subset_free(&job->validation_subset);
@@ -166,6 +167,7 @@ static co_status evaluate(co_job *job, co_loader *loader, co_score *out, co_erro
         .agent = job->agent,
         .loader = loader,
         .predicted = job->predicted,
+        .tta = job->tta,
     };
     return co_evaluate(&evaluator, out, err);
 }

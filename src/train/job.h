@@ -30,6 +30,7 @@ typedef struct co_job {
     co_plan_table plans;
     co_agent *agent;
     int32_t *predicted; /* (rows of the largest evaluation batch) */
+    co_tta *tta;        /* NULL without --tta */
     co_loader *train_loader;
     co_loader *validation_loader; /* NULL without --val */
     co_loader *test_loader;       /* NULL until first used: co_job_evaluate_test */

@@ -46,6 +46,20 @@ co_status co_job_open_model(co_job *job, co_error *err)
     return job->backend->ops->refresh(job->model, 0, job->graph->param_floats, err);
 }
 
+static co_status open_tta(co_job *job, int rows, co_error *err)
+{
+    const co_dataset_info *info = co_dataset_describe(job->dataset);
+    if (job->settings->tta == CO_CONF_TTA_NONE) {
+        return CO_OK;
+    }
+    if (info->height == 1 || info->width == 1) {
+        return co_fail(err, CO_USAGE,
+                       "--tta flip mirrors images; the samples of %s are rows of %d values",
+                       info->name, info->channels * info->height * info->width);
+    }
+    return co_tta_create(job->graph, rows, info->pixel, &job->tta, err);
+}
+
 co_status co_job_compile(co_job *job, bool training, co_error *err)
 {
     const co_settings *settings = job->settings;
@@ -62,5 +76,6 @@ co_status co_job_compile(co_job *job, bool training, co_error *err)
     void *block = NULL;
     CO_TRY(co_alloc((size_t)eval_batch, sizeof(int32_t), "predicted classes", &block, err));
     job->predicted = block;
+    CO_TRY(open_tta(job, eval_batch, err));
     return co_plan_table_compile(&job->plans, job->model, &job->pixels, err);
 }
