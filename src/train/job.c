@@ -130,6 +130,7 @@ static void close_model(co_job *job)
         job->backend->ops->destroy(job->backend);
     }
     co_graph_destroy(job->graph);
+    co_free(job->network);
     co_team_destroy(job->team);
 }
 

@@ -24,6 +24,8 @@ typedef struct co_job {
     co_subset train_subset;
     co_subset validation_subset;
     co_pixel_map pixels;
+    char *network; /* text of the network file; NULL for a built-in model */
+    size_t network_bytes;
     co_graph *graph;
     co_backend *backend;
     co_model *model;

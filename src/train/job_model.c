@@ -1,5 +1,7 @@
 /* The model side of a job: threads, backend, graph, flat buffers and plans. */
 #include "base/alloc.h"
+#include "base/file.h"
+#include "conf/yaml.h"
 #include "graph/models/models.h"
 #include "train/job_parts.h"
 
@@ -25,13 +27,26 @@ co_status co_job_backend(const co_settings *settings, co_team *team, co_backend 
     return co_backend_create(names[settings->backend], &options, team, out, err);
 }
 
-co_status co_job_open_model(co_job *job, co_error *err)
+/* A network file is read once: what a run records is what it was built from. */
+static co_status build_graph(co_job *job, co_error *err)
 {
     const co_settings *settings = job->settings;
     const co_dataset_info *info = co_dataset_describe(job->dataset);
     const co_shape input = {info->channels, info->height, info->width};
-    CO_TRY(co_model_build(settings->model, settings->model_config, input, info->classes,
-                          &job->graph, err));
+    if (!co_model_is_file(settings->model)) {
+        return co_model_build(settings->model, settings->model_config, input, info->classes,
+                              &job->graph, err);
+    }
+    CO_TRY(co_file_read(settings->model, CO_YAML_MAX_BYTES, CO_USAGE, &job->network,
+                        &job->network_bytes, err));
+    return co_model_build_text(settings->model, job->network, job->network_bytes,
+                               settings->model_config, input, info->classes, &job->graph, err);
+}
+
+co_status co_job_open_model(co_job *job, co_error *err)
+{
+    const co_settings *settings = job->settings;
+    CO_TRY(build_graph(job, err));
     const co_norm_choice norms = {
         .momentum = settings->bn_momentum,
         .epsilon = settings->bn_eps,
