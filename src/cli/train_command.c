@@ -153,9 +153,14 @@ static void announce_start(const train_command *t)
     co_announce(co_monitor_announcer(t->monitor), &event);
 }
 
-/* What the run goes without (--bad-samples skip). */
-static void announce_left_out(const train_command *t)
+/* What opening the data did, and what the run goes without (--bad-samples skip). */
+static void announce_data(const train_command *t)
 {
+    const char *note = co_dataset_note(t->job->dataset);
+    if (note[0] != '\0') {
+        co_announce_note(co_monitor_announcer(t->monitor), CO_LEVEL_NOTE, "%s: %.900s",
+                         co_dataset_describe(t->job->dataset)->name, note);
+    }
     char told[CO_ERROR_SIZE - 64];
     co_text text = co_text_over(told, sizeof(told));
     co_bad_samples_tell(co_dataset_left_out(t->job->dataset), &text);
@@ -285,7 +290,7 @@ static co_status train_and_save(train_command *t, co_error *err)
 {
     const co_announcer *announcer = co_monitor_announcer(t->monitor);
     announce_start(t);
-    announce_left_out(t);
+    announce_data(t);
     co_status status = co_train(t->job, announcer, t->cli->stop, &t->result, err);
     co_error later = {0};
     status = first_fault(status, keep_weights(t, status, &later), &later, err);

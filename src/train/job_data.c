@@ -38,6 +38,7 @@ co_dataset_options co_job_dataset_options(const co_settings *settings)
         .background = settings->loader_threads > 0,
         .bad_policy = skip ? CO_BAD_SKIP : CO_BAD_ERROR,
         .bad_budget = (uint32_t)settings->bad_samples_budget,
+        .cache_dir = settings->cache_dir,
     };
 }
 
