@@ -16,10 +16,14 @@ typedef co_status (*command_func)(co_cli *cli, co_error *err);
 static command_func command_of(co_command command)
 {
     static const command_func functions[CO_COMMAND_COUNT] = {
-        [CO_COMMAND_TRAIN] = co_cli_train,         [CO_COMMAND_EVAL] = co_cli_eval,
-        [CO_COMMAND_MODELS] = co_cli_models,       [CO_COMMAND_DATA_CHECK] = co_cli_data_check,
-        [CO_COMMAND_DATA_INFO] = co_cli_data_info, [CO_COMMAND_DOCTOR] = co_cli_doctor,
+        [CO_COMMAND_TRAIN] = co_cli_train,
+        [CO_COMMAND_EVAL] = co_cli_eval,
+        [CO_COMMAND_MODELS] = co_cli_models,
+        [CO_COMMAND_DATA_CHECK] = co_cli_data_check,
+        [CO_COMMAND_DATA_INFO] = co_cli_data_info,
+        [CO_COMMAND_DOCTOR] = co_cli_doctor,
         [CO_COMMAND_TUNE] = co_cli_tune,
+        [CO_COMMAND_DATA_GENERATE] = co_cli_data_generate,
     };
     return functions[command];
 }
@@ -32,7 +36,7 @@ static void print_usage(FILE *file)
                   "commands:\n",
                   CO_BUILD_VERSION);
     for (int i = 0; i < CO_COMMAND_COUNT; i++) {
-        (void)fprintf(file, "  %-12s %s\n", co_command_words((co_command)i),
+        (void)fprintf(file, "  %-14s %s\n", co_command_words((co_command)i),
                       co_command_summary((co_command)i));
     }
     (void)fprintf(file,

@@ -74,7 +74,8 @@ static co_status resolve_profile(co_conf *conf, co_error *err)
     bool color = !dataset_is(values, "mnist fashion_mnist glyphs");
     if (values->profile == CO_CONF_PROFILE_S1 && color &&
         conf->sources[CO_ROW_normalize].kind == CO_SOURCE_PROFILE) {
-        CO_TRY(derive(conf, CO_ROW_normalize, "imagenet", CO_SOURCE_PROFILE, "profile s1", err));
+        const char *rule = dataset_is(values, "candle nt3") ? "none" : "imagenet";
+        CO_TRY(derive(conf, CO_ROW_normalize, rule, CO_SOURCE_PROFILE, "profile s1", err));
     }
     if (values->profile != CO_CONF_PROFILE_S3) {
         return CO_OK;

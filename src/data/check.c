@@ -131,6 +131,9 @@ co_status co_dataset_check(const char *name, const char *dir, co_dataset_finding
     if (strcmp(name, "npy") == 0 && dir != NULL) {
         return co_npy_check(dir, findings, err);
     }
+    if (co_nt3_is(name) && dir != NULL) {
+        return co_nt3_check(dir, findings, err);
+    }
     co_dataset *set = NULL; /* without files, or wrong: opening says it */
     CO_TRY(co_dataset_open(name, dir, NULL, &set, err));
     co_dataset_close(set);

@@ -46,5 +46,6 @@ CO_MUST_CHECK co_status co_idx_check(const char *name, const char *dir,
 CO_MUST_CHECK co_status co_cifar_check(const char *name, const char *dir,
                                        co_dataset_findings *findings, co_error *err);
 CO_MUST_CHECK co_status co_npy_check(const char *dir, co_dataset_findings *findings, co_error *err);
+CO_MUST_CHECK co_status co_nt3_check(const char *dir, co_dataset_findings *findings, co_error *err);
 
 #endif

@@ -7,8 +7,9 @@
 #include "data/cifar_find.h"
 #include "data/idx_find.h"
 
-static const char *const names[] = {"mnist",           "fashion_mnist", "cifar10", "cifar100",
-                                    "cifar100_coarse", "npy",           "glyphs",  NULL};
+static const char *const names[] = {"mnist",    "fashion_mnist",   "cifar10",
+                                    "cifar100", "cifar100_coarse", "npy",
+                                    "nt3",      "glyphs",          NULL};
 
 const char *co_dataset_name(int index)
 {
@@ -18,8 +19,7 @@ const char *co_dataset_name(int index)
 
 /* Of the reference systems: known, but not here yet. */
 static const char *const later[] = {"tinyimagenet", "imagenet",         "imagenet_blurred",
-                                    "imagenet100",  "imagenet100small", "core50",
-                                    "candle"};
+                                    "imagenet100",  "imagenet100small", "core50"};
 
 static co_status unknown_name(const char *name, co_error *err)
 {
@@ -31,8 +31,8 @@ static co_status unknown_name(const char *name, co_error *err)
     for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
         if (co_name_distance(name, later[i]) == 0) {
             return co_fail(err, CO_USAGE,
-                           "the data set '%s' arrives with image folders and NT3; there are: %s",
-                           later[i], list);
+                           "the data set '%s' arrives with image folders; there are: %s", later[i],
+                           list);
         }
     }
     const char *nearest = co_nearest_name(name, names, sizeof(names) / sizeof(names[0]) - 1);
@@ -49,7 +49,8 @@ co_status co_dataset_open(const char *name, const char *dir, const co_dataset_op
     }
     bool cifar = co_cifar_family_find(name) != NULL;
     bool npy = strcmp(name, "npy") == 0;
-    if (!cifar && !npy && co_idx_family_find(name) == NULL) {
+    bool nt3 = co_nt3_is(name);
+    if (!cifar && !npy && !nt3 && co_idx_family_find(name) == NULL) {
         return unknown_name(name, err);
     }
     if (dir == NULL || dir[0] == '\0') {
@@ -61,6 +62,9 @@ co_status co_dataset_open(const char *name, const char *dir, const co_dataset_op
     }
     if (npy) {
         return co_npy_open(dir, out, err);
+    }
+    if (nt3) {
+        return co_nt3_open(dir, options, out, err);
     }
     return cifar ? co_cifar_open(name, dir, options, out, err)
                  : co_idx_open(name, dir, options, out, err);

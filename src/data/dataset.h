@@ -16,18 +16,19 @@
 
 #include "backend/batch.h"
 #include "base/status.h"
+#include "data/bad_samples.h"
 
 typedef enum co_split { CO_SPLIT_TRAIN, CO_SPLIT_TEST } co_split;
 enum { CO_SPLITS = 2 };
 
 typedef struct co_dataset_info {
     const char *name;            /* "mnist", "cifar10", ...: co_dataset_name */
-    const char *format;          /* "idx", "cifar binary", "npy, float32", "drawn" */
+    const char *format;          /* "idx", "cifar binary", "npy, float32", "csv", "drawn" */
     uint32_t samples[CO_SPLITS]; /* known as soon as the set is open */
     int channels;
     int height;
     int width;
-    co_pixel pixel;      /* CO_PIXEL_U8, or CO_PIXEL_F32 (npy) */
+    co_pixel pixel;      /* CO_PIXEL_U8, or CO_PIXEL_F32 (npy, nt3) */
     size_t sample_bytes; /* of one sample's pixels */
     int classes;
     const char *const *class_names; /* (classes), or NULL */
@@ -55,11 +56,16 @@ struct co_dataset {
         const void *pixels;    /* (samples, C, H, W) when all are in memory, else NULL */
         const int32_t *labels; /* (samples), each in 0..classes-1 */
     } part[CO_SPLITS];
-    size_t memory_bytes; /* pixels and labels when all are in memory or mapped */
+    size_t memory_bytes;      /* pixels and labels when all are in memory or mapped */
+    co_bad_samples bad;       /* what was left out; all zero where nothing can be */
+    char note[CO_ERROR_SIZE]; /* see co_dataset_note */
 };
 
 typedef struct co_dataset_options {
     bool background; /* read the splits in a helper thread, train first; never in a simulation */
+    co_bad_policy bad_policy; /* of the formats that can do without single samples */
+    uint32_t bad_budget;
+    const char *cache_dir; /* where prepared data go (nt3); NULL: next to the files. Borrowed */
 } co_dataset_options;
 
 /* name: one of co_dataset_name; glyphs is drawn and needs no files. dir: the folder of the files,
@@ -98,6 +104,18 @@ static inline const void *co_dataset_resident(const co_dataset *set, co_split sp
     return set->part[split].pixels;
 }
 
+/* What was left out of the set: `skip` was asked for, and its format can do that. */
+static inline const co_bad_samples *co_dataset_left_out(const co_dataset *set)
+{
+    return &set->bad;
+}
+
+/* What opening did that its user may want to know (a cache made, or made anew); "" when nothing. */
+static inline const char *co_dataset_note(const co_dataset *set)
+{
+    return set->note;
+}
+
 /* Upper bound of the memory that the set itself will hold. */
 static inline size_t co_dataset_memory_bytes(const co_dataset *set)
 {
@@ -112,6 +130,9 @@ CO_MUST_CHECK co_status co_cifar_open(const char *name, const char *dir,
                                       const co_dataset_options *options, co_dataset **out,
                                       co_error *err);
 CO_MUST_CHECK co_status co_npy_open(const char *dir, co_dataset **out, co_error *err);
+bool co_nt3_is(const char *name); /* "nt3", or S1's "candle" */
+CO_MUST_CHECK co_status co_nt3_open(const char *dir, const co_dataset_options *options,
+                                    co_dataset **out, co_error *err);
 CO_MUST_CHECK co_status co_glyphs_open(co_dataset **out, co_error *err);
 
 #endif
