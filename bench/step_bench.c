@@ -36,6 +36,9 @@ typedef struct result {
 static const char usage[] =
     "usage: step_bench [options]\n"
     "  --model NAME        lenet5 (default), cnn1, mnistnet, ...: see `cohort models`\n"
+    "  --model-config YAML as cohort's, such as \"{'depth': 50}\"\n"
+    "  --size N            height and width of an image (the model's)\n"
+    "  --classes N         (the model's)\n"
     "  --batch N           64\n"
     "  --threads N         1\n"
     "  --backend NAME      dnnl (default) or ref\n"
@@ -68,6 +71,12 @@ static bool apply_number(int option, double value, arguments *args)
         return true;
     case 't':
         args->step.threads = (int)value;
+        return true;
+    case 'z':
+        args->step.size = (int)value;
+        return true;
+    case 'o':
+        args->step.classes = (int)value;
         return true;
     case 'l':
         args->step.loader_threads = (int)value;
@@ -106,13 +115,23 @@ static double highest(int option)
 static bool parse(int argc, char **argv, arguments *args)
 {
     static const struct option options[] = {
-        {"model", required_argument, NULL, 'm'},   {"batch", required_argument, NULL, 'b'},
-        {"threads", required_argument, NULL, 't'}, {"backend", required_argument, NULL, 'k'},
-        {"isa", required_argument, NULL, 'i'},     {"loader-threads", required_argument, NULL, 'l'},
-        {"samples", required_argument, NULL, 'n'}, {"seconds", required_argument, NULL, 's'},
-        {"chunks", required_argument, NULL, 'c'},  {"started", required_argument, NULL, 'T'},
-        {"trace", no_argument, NULL, 'v'},         {"first-step-only", no_argument, NULL, 'f'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+        {"model", required_argument, NULL, 'm'},
+        {"batch", required_argument, NULL, 'b'},
+        {"threads", required_argument, NULL, 't'},
+        {"backend", required_argument, NULL, 'k'},
+        {"isa", required_argument, NULL, 'i'},
+        {"loader-threads", required_argument, NULL, 'l'},
+        {"samples", required_argument, NULL, 'n'},
+        {"seconds", required_argument, NULL, 's'},
+        {"chunks", required_argument, NULL, 'c'},
+        {"started", required_argument, NULL, 'T'},
+        {"trace", no_argument, NULL, 'v'},
+        {"first-step-only", no_argument, NULL, 'f'},
+        {"size", required_argument, NULL, 'z'},
+        {"classes", required_argument, NULL, 'o'},
+        {"help", no_argument, NULL, 'h'},
+        {"model-config", required_argument, NULL, 'g'},
+        {NULL, 0, NULL, 0},
     };
     for (;;) {
         int option = getopt_long(argc, argv, "", options, NULL);
@@ -122,6 +141,9 @@ static bool parse(int argc, char **argv, arguments *args)
             return optind == argc;
         case 'm':
             args->step.model = optarg;
+            break;
+        case 'g':
+            args->step.config = optarg;
             break;
         case 'k':
             args->step.backend = optarg;
