@@ -7,7 +7,8 @@
 # in which others took more than 5 % of a core is left out (unless all were like that: marked with
 # "!"). Settings, as environment variables:
 #   ROUNDS=5  MODELS="lenet5 cnn1 mnistnet"  THREADS="1 2"  BATCH=64  SECONDS_PER_CHUNK=0.5
-#   CHUNKS=3  PYTHON=/usr/bin/python3
+#   CHUNKS=3  PYTHON=/usr/bin/python3  LAYERS="lenet5:64 resnet:32"
+# LAYERS (model:batch) names the steps that are shown by kind of layer, beside lower bounds.
 # Writes every run to <build>/bench/runs.tsv and the table to <build>/bench/table.tsv.
 set -euo pipefail
 
@@ -19,6 +20,7 @@ batch=${BATCH:-64}
 seconds=${SECONDS_PER_CHUNK:-0.5}
 chunks=${CHUNKS:-3}
 python=${PYTHON:-/usr/bin/python3}
+layers=${LAYERS-lenet5:64 resnet:32}
 limit=0.05 # of a core, taken by others
 
 say() { printf 'bench: %s\n' "$*" >&2; }
@@ -144,4 +146,13 @@ if [[ -x $build/cohort ]]; then
     echo "lenet5, process of one training step, start to end: PyTorch $peer_ms ms," \
         "cohort train $ours_ms ms (with its run folder)"
 fi
+for step in $layers; do
+    for threads in $threads_list; do
+        [[ $threads -gt $cpus ]] || {
+            echo
+            "${ours[@]}" --model "${step%:*}" --batch "${step#*:}" --threads "$threads" \
+                --layers --seconds 2 --chunks 1 | grep -v '^{'
+        }
+    done
+done
 say "all runs: $runs; this table: $table"

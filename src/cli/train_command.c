@@ -62,13 +62,24 @@ static co_status tune_hash(const co_settings *settings, char out[CO_HASH_TEXT_SI
     return CO_OK;
 }
 
+/* Likewise of the network file. */
+static void network_hash(const co_job *job, char out[CO_HASH_TEXT_SIZE])
+{
+    out[0] = '\0';
+    if (job->network != NULL) {
+        co_hash_text(co_hash_bytes(job->network, job->network_bytes), out);
+    }
+}
+
 static co_status write_environment(train_command *t, co_error *err)
 {
     char cpu[128];
     char tune[CO_HASH_TEXT_SIZE];
+    char network[CO_HASH_TEXT_SIZE];
     struct utsname host;
     co_cli_cpu_name(cpu, sizeof(cpu));
     CO_TRY(tune_hash(t->settings, tune, err));
+    network_hash(t->job, network);
     if (uname(&host) != 0) {
         memset(&host, 0, sizeof(host));
     }
@@ -83,6 +94,8 @@ static co_status write_environment(train_command *t, co_error *err)
         co_entry_integer("threads", co_team_threads(t->job->team)),
         co_entry_text("thread_team", co_team_kind()),
         co_entry_text("tune_file_hash", tune),
+        co_entry_text("network_file", t->job->network != NULL ? t->settings->model : ""),
+        co_entry_text("network_file_hash", network),
         co_entry_text("cpu", cpu),
         co_entry_integer("cpus", co_cpu_count()),
         co_entry_text("system", host.sysname),
@@ -92,10 +105,27 @@ static co_status write_environment(train_command *t, co_error *err)
     return co_rundir_write_env(t->rundir, entries, sizeof(entries) / sizeof(entries[0]), err);
 }
 
+/* The run keeps a copy of its network file, so that it can be repeated when that has changed. */
+static co_status write_network(train_command *t, co_error *err)
+{
+    const co_job *job = t->job;
+    if (job->network == NULL) {
+        return CO_OK;
+    }
+    return co_file_save(&co_files_system, co_rundir_file(t->rundir, CO_RUN_NETWORK), job->network,
+                        job->network_bytes, err);
+}
+
 static co_status write_config(train_command *t, co_error *err)
 {
     char *yaml = NULL;
-    CO_TRY(co_conf_dump(&t->cli->conf, &yaml, err));
+    char copy[] = "network.yaml"; /* beside config.yaml */
+    co_conf conf = t->cli->conf;
+    CO_TRY(write_network(t, err));
+    if (t->job->network != NULL) {
+        conf.values.model = copy;
+    }
+    CO_TRY(co_conf_dump(&conf, &yaml, err));
     co_status status = co_rundir_write_config(t->rundir, yaml, err);
     co_free(yaml);
     return status;

@@ -1,6 +1,8 @@
 /* A settings file: a YAML mapping, or one of its sections. */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "conf/layers.h"
 #include "conf/string.h"
@@ -39,6 +41,23 @@ static co_status read_later(const co_yaml_node *value, const co_later *later, co
     return co_later_fail(later, where, value->key->text, err);
 }
 
+/* Is the value a file that lies beside the settings file? Then its path. */
+static bool is_beside(const co_option *option, const co_yaml_node *value, char path[PATH_MAX])
+{
+    if (option->beside == NULL || value->kind != CO_YAML_SCALAR || value->text[0] == '/') {
+        return false;
+    }
+    size_t length = strlen(value->text);
+    size_t ending = strlen(option->beside);
+    if (length < ending || strcmp(value->text + length - ending, option->beside) != 0) {
+        return false;
+    }
+    const char *slash = strrchr(value->name, '/');
+    int folder = slash == NULL ? 0 : (int)(slash - value->name) + 1;
+    int written = snprintf(path, PATH_MAX, "%.*s%s", folder, value->name, value->text);
+    return written > 0 && written < PATH_MAX && access(path, F_OK) == 0;
+}
+
 static co_status read_key(co_layer *layer, const co_yaml_node *value, co_error *err)
 {
     const char *name = value->key->text;
@@ -48,12 +67,16 @@ static co_status read_key(co_layer *layer, const co_yaml_node *value, co_error *
     write_where(value->key, key_where);
     co_row row = co_option_find(name);
     if (row != CO_ROW_COUNT) {
+        char beside[PATH_MAX];
         CO_TRY(refuse_flag_only(co_option_row(row), key_where, err));
         if (co_layer_find(layer, row) != NULL) {
             return co_fail(err, CO_USAGE,
                            "%s: '%.60s' is another name of '%s', which is given at %s; keep one",
                            key_where, name, co_option_row(row)->name,
                            co_layer_find(layer, row)->where);
+        }
+        if (is_beside(co_option_row(row), value, beside)) {
+            return co_layer_add(layer, row, beside, NULL, where, err);
         }
         /* Nothing written keeps what the layers below say, as in S1. */
         return co_yaml_is_null(value) ? CO_OK : co_layer_add(layer, row, NULL, value, where, err);

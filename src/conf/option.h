@@ -58,6 +58,9 @@ typedef struct co_option {
     bool invocation;  /* belongs to one call of the program, not to the record of a run */
     bool flag_only;   /* neither in files nor in the environment */
     bool not_in_file; /* says what to read, so a file cannot */
+    /* names a file ending so (".yaml"): a relative one in a settings file is looked for beside
+     * that file first, so that a run folder can be moved */
+    const char *beside;
     /* YAML: refuses what has the wrong shape; `where` names the setting for the message */
     co_status (*check)(const co_yaml_node *node, const char *name, co_error *err);
 } co_option;

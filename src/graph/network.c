@@ -47,6 +47,20 @@ static int find_in_scopes(const co_graph *graph, const scope *s, const char *nam
     return found;
 }
 
+/* The full name of the last layer that a block knows by this name; NULL: none. */
+static const char *find_inside_block(const co_graph *graph, const char *name)
+{
+    size_t length = strlen(name);
+    for (int i = graph->layer_count - 1; i >= 0; i--) {
+        const char *full = graph->layers[i].name;
+        size_t before = strlen(full) > length ? strlen(full) - length : 0;
+        if (before > 1 && full[before - 1] == '.' && strcmp(full + before, name) == 0) {
+            return full;
+        }
+    }
+    return NULL;
+}
+
 /* Does any entry of the file carry this name? Depth is bounded by the reader of YAML. */
 static bool is_named_somewhere(const co_yaml_node *node, const char *name)
 {
@@ -71,6 +85,12 @@ static co_status find_source(const reader *r, const scope *s, const co_yaml_node
     if (index >= 0) {
         *out = index;
         return CO_OK;
+    }
+    const char *inside = find_inside_block(r->graph, name);
+    if (inside != NULL) {
+        return co_yaml_fail(err, CO_USAGE, node,
+                            "there is no layer '%s' here; outside of its block it is called '%s'",
+                            name, inside);
     }
     if (is_named_somewhere(r->layers, name)) {
         return co_yaml_fail(err, CO_USAGE, node,
@@ -168,9 +188,12 @@ static co_status read_residual(reader *r, const scope *s, const co_entry *entry,
     (void)snprintf(add, sizeof(add), "%sadd", inner.prefix);
     int index = co_graph_add(r->graph, add, body, shortcut);
     if (index < 0) {
+        const co_shape *from = &r->graph->layers[body].out;
+        bool differ = memcmp(from, &r->graph->layers[shortcut].out, sizeof(*from)) != 0;
         return fail_graph(r, entry,
-                          "; let the body keep the shape, or give the block a shortcut that "
-                          "changes it too, such as a conv2d of kernel 1",
+                          differ ? "; let the body keep the shape, or give the block a shortcut "
+                                   "that changes it too, such as a conv2d of kernel 1"
+                                 : "",
                           err);
     }
     *out = index;

@@ -3,6 +3,7 @@
  *     config.yaml   as resolved             metrics.jsonl      see monitor/sinks.h
  *     env.json      versions, CPU, ISA ...  summary.json       with `test_accuracy`
  *     log.txt       what happened           model.safetensors  no time, no path in it
+ *     network.yaml  with --model FILE.yaml: that file; config.yaml names the copy
  *     model.raw.safetensors   with --ema-decay: the weights that model.safetensors averages
  *     status        running | finished | preempted | failed
  *     lock          "pid@host" while a process uses the folder
@@ -51,6 +52,7 @@ typedef enum co_run_file {
     CO_RUN_METRICS,
     CO_RUN_SUMMARY,
     CO_RUN_MODEL,
+    CO_RUN_NETWORK,
     CO_RUN_MODEL_RAW, /* beside an average of the weights: the weights themselves */
     CO_RUN_STATUS,
 } co_run_file;

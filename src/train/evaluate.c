@@ -2,18 +2,32 @@
 
 #include <math.h>
 
+static co_status forward(const co_evaluator *evaluator, co_plan *plan, const co_batch *batch,
+                         const float *outputs[CO_OUTPUT_COUNT], co_error *err)
+{
+    const co_backend_ops *ops = evaluator->plans->model->backend->ops;
+    co_tta *tta = evaluator->tta;
+    CO_TRY(tta != NULL ? co_tta_forward(tta, ops, plan, batch, err)
+                       : ops->forward(plan, batch, err));
+    for (int i = 0; i < CO_OUTPUT_COUNT; i++) {
+        outputs[i] = tta != NULL ? co_tta_output(tta, (co_output)i)
+                                 : ops->output(plan, (co_output)i);
+    }
+    return CO_OK;
+}
+
 static co_status evaluate_batch(const co_evaluator *evaluator, const co_batch *batch,
                                 co_score *score, co_error *err)
 {
     const co_plan_table *table = evaluator->plans;
-    const co_backend_ops *ops = table->model->backend->ops;
     co_plan *plan = co_plan_table_find(table, CO_EVAL, batch->rows);
     if (plan == NULL) {
         return co_fail(err, CO_INTERNAL, "no evaluation plan for a batch of %d rows", batch->rows);
     }
-    CO_TRY(ops->forward(plan, batch, err));
-    const float *logits = ops->output(plan, CO_OUTPUT_LOGITS);
-    const float *features = ops->output(plan, CO_OUTPUT_FEATURES);
+    const float *outputs[CO_OUTPUT_COUNT] = {NULL};
+    CO_TRY(forward(evaluator, plan, batch, outputs, err));
+    const float *logits = outputs[CO_OUTPUT_LOGITS];
+    const float *features = outputs[CO_OUTPUT_FEATURES];
     int classes = (int)co_output_width(table->model->graph, CO_OUTPUT_LOGITS);
     int64_t correct = score->correct;
     co_score_add(score, batch->rows, classes, logits, batch->labels);

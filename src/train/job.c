@@ -130,6 +130,7 @@ static void close_model(co_job *job)
         job->backend->ops->destroy(job->backend);
     }
     co_graph_destroy(job->graph);
+    co_free(job->network);
     co_team_destroy(job->team);
 }
 
@@ -152,6 +153,7 @@ void co_job_close(co_job *job)
     co_loader_destroy(job->validation_loader);
     co_loader_destroy(job->train_loader);
     close_model(job);
+    co_tta_destroy(job->tta);
     co_free(job->predicted);
     co_subset_free(&job->train_subset);
     co_subset_free(&job->validation_subset);
@@ -166,6 +168,7 @@ static co_status evaluate(co_job *job, co_loader *loader, co_score *out, co_erro
         .agent = job->agent,
         .loader = loader,
         .predicted = job->predicted,
+        .tta = job->tta,
     };
     return co_evaluate(&evaluator, out, err);
 }

@@ -24,12 +24,15 @@ typedef struct co_job {
     co_subset train_subset;
     co_subset validation_subset;
     co_pixel_map pixels;
+    char *network; /* text of the network file; NULL for a built-in model */
+    size_t network_bytes;
     co_graph *graph;
     co_backend *backend;
     co_model *model;
     co_plan_table plans;
     co_agent *agent;
     int32_t *predicted; /* (rows of the largest evaluation batch) */
+    co_tta *tta;        /* NULL without --tta */
     co_loader *train_loader;
     co_loader *validation_loader; /* NULL without --val */
     co_loader *test_loader;       /* NULL until first used: co_job_evaluate_test */

@@ -1,5 +1,7 @@
 /* The model side of a job: threads, backend, graph, flat buffers and plans. */
 #include "base/alloc.h"
+#include "base/file.h"
+#include "conf/yaml.h"
 #include "graph/models/models.h"
 #include "train/job_parts.h"
 
@@ -25,13 +27,26 @@ co_status co_job_backend(const co_settings *settings, co_team *team, co_backend 
     return co_backend_create(names[settings->backend], &options, team, out, err);
 }
 
-co_status co_job_open_model(co_job *job, co_error *err)
+/* A network file is read once: what a run records is what it was built from. */
+static co_status build_graph(co_job *job, co_error *err)
 {
     const co_settings *settings = job->settings;
     const co_dataset_info *info = co_dataset_describe(job->dataset);
     const co_shape input = {info->channels, info->height, info->width};
-    CO_TRY(co_model_build(settings->model, settings->model_config, input, info->classes,
-                          &job->graph, err));
+    if (!co_model_is_file(settings->model)) {
+        return co_model_build(settings->model, settings->model_config, input, info->classes,
+                              &job->graph, err);
+    }
+    CO_TRY(co_file_read(settings->model, CO_YAML_MAX_BYTES, CO_USAGE, &job->network,
+                        &job->network_bytes, err));
+    return co_model_build_text(settings->model, job->network, job->network_bytes,
+                               settings->model_config, input, info->classes, &job->graph, err);
+}
+
+co_status co_job_open_model(co_job *job, co_error *err)
+{
+    const co_settings *settings = job->settings;
+    CO_TRY(build_graph(job, err));
     const co_norm_choice norms = {
         .momentum = settings->bn_momentum,
         .epsilon = settings->bn_eps,
@@ -44,6 +59,20 @@ co_status co_job_open_model(co_job *job, co_error *err)
     co_graph_init_params(job->graph, settings->seed, job->model->params);
     co_graph_init_stats(job->graph, job->model->stats);
     return job->backend->ops->refresh(job->model, 0, job->graph->param_floats, err);
+}
+
+static co_status open_tta(co_job *job, int rows, co_error *err)
+{
+    const co_dataset_info *info = co_dataset_describe(job->dataset);
+    if (job->settings->tta == CO_CONF_TTA_NONE) {
+        return CO_OK;
+    }
+    if (info->height == 1 || info->width == 1) {
+        return co_fail(err, CO_USAGE,
+                       "--tta flip mirrors images; the samples of %s are rows of %d values",
+                       info->name, info->channels * info->height * info->width);
+    }
+    return co_tta_create(job->graph, rows, info->pixel, &job->tta, err);
 }
 
 co_status co_job_compile(co_job *job, bool training, co_error *err)
@@ -62,5 +91,6 @@ co_status co_job_compile(co_job *job, bool training, co_error *err)
     void *block = NULL;
     CO_TRY(co_alloc((size_t)eval_batch, sizeof(int32_t), "predicted classes", &block, err));
     job->predicted = block;
+    CO_TRY(open_tta(job, eval_batch, err));
     return co_plan_table_compile(&job->plans, job->model, &job->pixels, err);
 }

@@ -37,6 +37,22 @@ mkdir "$TMP/empty"
 expect 3 "$TMP/empty" "${run[@]}" --dataset mnist --dataset-dir "$TMP/empty"
 expect 3 "$TMP/missing" "${run[@]}" --dataset mnist --dataset-dir "$TMP/missing"
 
+npy() { # npy FILE TYPE SHAPE BYTES: an array of zeros
+    printf '\223NUMPY\1\0\166\0%-117s\n' \
+        "{'descr': '$2', 'fortran_order': False, 'shape': $3, }" >"$TMP/rows/$1"
+    head -c "$4" /dev/zero >>"$TMP/rows/$1"
+}
+mkdir "$TMP/rows" # of numbers: no images that have a mirror image
+for split in train test; do
+    npy ${split}_x.npy '<f4' '(4, 6)' 96
+    npy ${split}_y.npy '<i4' '(4,)' 16
+done
+printf 'input: [1, 1, 6]\nclasses: 1\nlayers: [flatten, linear: {out: classes}]\n' \
+    >"$TMP/rows.yaml"
+rows=("${run[@]}" --dataset npy --dataset-dir "$TMP/rows" --model "$TMP/rows.yaml")
+expect 0 "test accuracy" "${rows[@]}" --run-dir "$TMP/rows-run"
+expect 2 "--tta flip mirrors images" "${rows[@]}" --tta flip
+
 expect 2 "arrives with" "${run[@]}" --dataset tinyimagenet
 if [ -d "$DATA/mnist" ]; then
     mkdir "$TMP/mnist" "$TMP/test-cut"

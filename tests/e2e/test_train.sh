@@ -80,4 +80,17 @@ grep -q "test loss  *$loss" "$TMP/out" || fail "eval of the average is not $loss
 "$COHORT" eval "$TMP/ema" --checkpoint "$TMP/ema/model.raw.safetensors" >"$TMP/out" 2>&1 ||
     fail "eval of the weights: $(cat "$TMP/out")"
 grep -q "test loss  *$loss" "$TMP/out" && fail "the weights are their average"
+
+# Test-time augmentation is part of the record; eval may take it back. The weights do not change.
+train tta --tta flip
+cmp "$TMP/lenet5-a/model.safetensors" "$TMP/tta/model.safetensors" || fail "--tta changes weights"
+plain=$(awk -v a="$same" 'BEGIN { printf "%.6f", a }')
+loss=$(awk -v a="$(number test_loss "$TMP/tta/summary.json")" 'BEGIN { printf "%.6f", a }')
+[ "$loss" != "$plain" ] || fail "--tta does nothing"
+"$COHORT" eval "$TMP/tta" >"$TMP/out" 2>&1 || fail "eval: $(cat "$TMP/out")"
+grep -q "test loss  *$loss" "$TMP/out" || fail "eval with the record's tta: $(cat "$TMP/out")"
+"$COHORT" eval "$TMP/tta" --tta none >"$TMP/out" 2>&1 || fail "eval: $(cat "$TMP/out")"
+grep -q "test loss  *$plain" "$TMP/out" || fail "eval --tta none: $(cat "$TMP/out")"
+"$COHORT" eval "$TMP/lenet5-a" --tta >"$TMP/out" 2>&1 || fail "eval --tta: $(cat "$TMP/out")"
+grep -q "test loss  *$loss" "$TMP/out" || fail "eval --tta: $(cat "$TMP/out")"
 finish

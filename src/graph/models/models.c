@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
+#include "base/file.h"
 #include "conf/hint.h"
 #include "conf/yaml.h"
 #include "graph/models/config.h"
@@ -95,22 +97,43 @@ static co_status build_builtin(int index, const char *config, co_shape input, in
     return CO_OK;
 }
 
-static bool is_file(const char *name)
+bool co_model_is_file(const char *name)
 {
     const char *dot = strrchr(name, '.');
     return dot != NULL && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
 }
 
+static co_status check_classes(const char *name, int classes, co_error *err)
+{
+    if (classes < 1 || classes > MAX_CLASSES) {
+        return co_fail(err, CO_USAGE, "model '%s': %d classes; give 1 to %d", name, classes,
+                       MAX_CLASSES);
+    }
+    return CO_OK;
+}
+
 /* A file says everything itself. */
-static co_status build_from_file(const char *path, const char *config, co_shape input, int classes,
-                                 co_graph **out, co_error *err)
+co_status co_model_build_text(const char *path, const char *text, size_t length, const char *config,
+                              co_shape input, int classes, co_graph **out, co_error *err)
 {
     co_model_params none = {0};
     co_yaml *document = NULL;
+    CO_TRY(check_classes(path, classes, err));
     CO_TRY(co_model_config_read(path, config, 0, &none, err));
-    CO_TRY(co_yaml_load(path, &document, err));
+    CO_TRY(co_yaml_parse(path, text, length, &document, err));
     co_status status = co_network_read(document, input, classes, out, err);
     co_yaml_free(document);
+    return status;
+}
+
+static co_status build_from_file(const char *path, const char *config, co_shape input, int classes,
+                                 co_graph **out, co_error *err)
+{
+    char *text = NULL;
+    size_t length = 0;
+    CO_TRY(co_file_read(path, CO_YAML_MAX_BYTES, CO_USAGE, &text, &length, err));
+    co_status status = co_model_build_text(path, text, length, config, input, classes, out, err);
+    co_free(text);
     return status;
 }
 
@@ -118,17 +141,12 @@ co_status co_model_build(const char *name, const char *config, co_shape input, i
                          co_graph **out, co_error *err)
 {
     int index = find(name);
-    if (index < 0 && !is_file(name)) {
-        return fail_unknown(name, err);
+    if (index >= 0) {
+        CO_TRY(check_classes(name, classes, err));
+        return build_builtin(index, config, input, classes, out, err);
     }
-    if (classes < 1 || classes > MAX_CLASSES) {
-        return co_fail(err, CO_USAGE, "model '%s': %d classes; give 1 to %d", name, classes,
-                       MAX_CLASSES);
-    }
-    if (index < 0) {
-        return build_from_file(name, config, input, classes, out, err);
-    }
-    return build_builtin(index, config, input, classes, out, err);
+    return co_model_is_file(name) ? build_from_file(name, config, input, classes, out, err)
+                                  : fail_unknown(name, err);
 }
 
 static co_status describe_file(const char *path, co_model_info *out, co_error *err)
@@ -151,5 +169,5 @@ co_status co_model_describe(const char *name, co_model_info *out, co_error *err)
         *out = infos[index];
         return CO_OK;
     }
-    return is_file(name) ? describe_file(name, out, err) : fail_unknown(name, err);
+    return co_model_is_file(name) ? describe_file(name, out, err) : fail_unknown(name, err);
 }

@@ -24,4 +24,11 @@ CO_MUST_CHECK co_status co_model_describe(const char *name, co_model_info *out, 
 CO_MUST_CHECK co_status co_model_build(const char *name, const char *config, co_shape input,
                                        int classes, co_graph **out, co_error *err);
 
+/* Does the name mean a network file? */
+bool co_model_is_file(const char *name);
+/* The same of a network file whose text has been read; `path` begins the messages. */
+CO_MUST_CHECK co_status co_model_build_text(const char *path, const char *text, size_t length,
+                                            const char *config, co_shape input, int classes,
+                                            co_graph **out, co_error *err);
+
 #endif
