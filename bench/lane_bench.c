@@ -115,7 +115,8 @@ static void run_conv(void *context)
         a.dpooled = c->dpooled;
     }
     if (c->pass != CO_LANE_WEIGHTS) {
-        a.packed = c->packed[c->pass];
+        bool packs = c->ops->conv_packed_floats(&c->d, c->pass) > 0;
+        a.packed = packs ? c->packed[c->pass] : c->w;
     }
     c->ops->conv_run(&c->d, c->pass, &a, 0, c->ops->conv_items(&c->d, c->pass), c->scratch);
 }

@@ -38,6 +38,9 @@ typedef struct result {
 static const char usage[] =
     "usage: step_bench [options]\n"
     "  --model NAME        lenet5 (default), cnn1, mnistnet, ...: see `cohort models`\n"
+    "  --model-config YAML as cohort's, such as \"{'depth': 50}\"\n"
+    "  --size N            height and width of an image (the model's)\n"
+    "  --classes N         (the model's)\n"
     "  --batch N           64\n"
     "  --threads N         1\n"
     "  --backend NAME      dnnl (default) or ref\n"
@@ -71,6 +74,12 @@ static bool apply_number(int option, double value, arguments *args)
         return true;
     case 't':
         args->step.threads = (int)value;
+        return true;
+    case 'z':
+        args->step.size = (int)value;
+        return true;
+    case 'o':
+        args->step.classes = (int)value;
         return true;
     case 'l':
         args->step.loader_threads = (int)value;
@@ -120,9 +129,12 @@ static bool parse(int argc, char **argv, arguments *args)
         {"chunks", required_argument, NULL, 'c'},
         {"started", required_argument, NULL, 'T'},
         {"trace", no_argument, NULL, 'v'},
-        {"layers", no_argument, NULL, 'y'},
-        {"help", no_argument, NULL, 'h'},
         {"first-step-only", no_argument, NULL, 'f'},
+        {"size", required_argument, NULL, 'z'},
+        {"classes", required_argument, NULL, 'o'},
+        {"help", no_argument, NULL, 'h'},
+        {"model-config", required_argument, NULL, 'g'},
+        {"layers", no_argument, NULL, 'y'},
         {NULL, 0, NULL, 0},
     };
     for (;;) {
@@ -133,6 +145,9 @@ static bool parse(int argc, char **argv, arguments *args)
             return optind == argc;
         case 'm':
             args->step.model = optarg;
+            break;
+        case 'g':
+            args->step.config = optarg;
             break;
         case 'k':
             args->step.backend = optarg;

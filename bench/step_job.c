@@ -45,20 +45,17 @@ static co_status open_data(const co_step_settings *settings, co_step_job *job, c
     return co_loader_create(job->dataset, &options, &job->loader, err);
 }
 
-/* The shape and classes that the model was made for. */
-static co_status build_graph(const char *name, co_step_job *job, co_error *err)
+/* For the shape and classes that are wanted, or that the model was made for. */
+static co_status build_graph(const co_step_settings *settings, co_step_job *job, co_error *err)
 {
-    int count = 0;
-    const co_model_info *models = co_models(&count);
-    co_shape shape = {1, 28, 28};
-    job->classes = 10;
-    for (int i = 0; i < count; i++) {
-        if (strcmp(models[i].name, name) == 0) {
-            shape = models[i].input;
-            job->classes = models[i].classes;
-        }
+    co_model_info info;
+    CO_TRY(co_model_describe(settings->model, &info, err));
+    co_shape shape = info.input;
+    job->classes = settings->classes > 0 ? settings->classes : info.classes;
+    if (settings->size > 0) {
+        shape = (co_shape){shape.channels, settings->size, settings->size};
     }
-    return co_model_build(name, NULL, shape, job->classes, &job->graph, err);
+    return co_model_build(settings->model, settings->config, shape, job->classes, &job->graph, err);
 }
 
 co_status co_step_job_open(const co_step_settings *settings, co_step_job *job, co_error *err)
@@ -66,7 +63,7 @@ co_status co_step_job_open(const co_step_settings *settings, co_step_job *job, c
     *job = (co_step_job){0};
     co_status status;
     CO_TRY_GOTO(status, co_team_create(settings->threads, &job->team, err), undo);
-    CO_TRY_GOTO(status, build_graph(settings->model, job, err), undo);
+    CO_TRY_GOTO(status, build_graph(settings, job, err), undo);
     CO_TRY_GOTO(status, open_data(settings, job, err), undo);
     CO_TRY_GOTO(status, open_model(settings, job, err), undo);
     return CO_OK;

@@ -9,6 +9,9 @@
 
 typedef struct co_step_settings {
     const char *model;
+    const char *config; /* as --model-config; NULL: none */
+    int size;           /* height and width of an image; 0: the model's own */
+    int classes;        /* 0: the model's own */
     const char *backend;
     const char *isa;
     int batch;

@@ -53,9 +53,13 @@ static inline void conv_run_pass(const conv_case *c, co_lane_pass pass, co_lane_
 {
     conv_call call = {.c = c, .pass = pass, .args = args, .w = c->w};
     if (pass != CO_LANE_WEIGHTS) {
-        call.packed = test_floats(c->ops->conv_packed_floats(&c->d, pass));
-        args->packed = call.packed;
-        test_in_parts(c->ops->conv_pack_items(&c->d, pass), parts, conv_pack_range, &call);
+        size_t floats = c->ops->conv_packed_floats(&c->d, pass);
+        args->packed = c->w; /* as they are */
+        if (floats > 0) {
+            call.packed = test_floats(floats);
+            args->packed = call.packed;
+            test_in_parts(c->ops->conv_pack_items(&c->d, pass), parts, conv_pack_range, &call);
+        }
     }
     test_in_parts(c->ops->conv_items(&c->d, pass), parts, conv_call_range, &call);
     co_free(call.packed);

@@ -25,7 +25,7 @@ static void check(co_status status, const co_error *err)
 
 static co_kernel_query query(int in, int plane, int out, int kernel)
 {
-    return (co_kernel_query){.batch = 64,
+    return (co_kernel_query){.batch = 8, /* leaves half of the lanes empty */
                              .in = {in, plane, plane},
                              .out = {out, plane, plane},
                              .conv = {.out_channels = out,
@@ -58,6 +58,11 @@ static void rules_choose(void **state)
                      CO_KERNEL_DNNL_DIRECT);
     assert_false(co_kernel_is_lane(co_kernel_choose(&lenet, &none, CO_FAMILY_DNNL).pass[0]));
     assert_true(co_kernel_is_lane(co_kernel_choose(&resnet, &none, CO_FAMILY_LANE).pass[0]));
+    resnet.batch = 32;
+    assert_int_equal(co_kernel_choose(&resnet, &none, CO_FAMILY_TABLE).pass[2],
+                     CO_KERNEL_LANE_WINOGRAD);
+    resnet.batch = 17;
+    assert_false(co_kernel_is_lane(co_kernel_choose(&resnet, &none, CO_FAMILY_TABLE).pass[0]));
 }
 
 static void write_file(const char *content)
@@ -68,7 +73,7 @@ static void write_file(const char *content)
     assert_int_equal(fclose(file), 0);
 }
 
-#define SHAPE "conv 256x8x8 -> 256x8x8 k3x3 s1x1 p1x1 g1 n64 "
+#define SHAPE "conv 256x8x8 -> 256x8x8 k3x3 s1x1 p1x1 g1 n8 "
 
 static void rows_win_over_rules(void **state)
 {

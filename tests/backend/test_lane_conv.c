@@ -27,6 +27,14 @@ static co_lane_conv random_conv(co_rng *rng, const co_lane_ops *ops)
             d.kernel_w = k;
             d.stride_h = d.stride_w = test_pick(rng, 1, 2);
         }
+        if (groups == 1 && test_pick(rng, 0, 3) == 0) { /* enough for products of matrices */
+            d.in_channels = test_pick(rng, 16, 40);
+            d.out_channels = test_pick(rng, 16, 70);
+            d.in_h = test_pick(rng, 1, 7);
+            d.in_w = test_pick(rng, 1, 7);
+            d.kernel_h = 1 + 2 * test_pick(rng, 0, 1);
+            d.kernel_w = 1 + 2 * test_pick(rng, 0, 1);
+        }
         if (test_pick(rng, 0, 2) == 0) {
             d.pool = test_pick(rng, 2, 4);
         }
@@ -95,11 +103,26 @@ static void check_network_shapes(const co_lane_ops *ops)
          .kernel_h = 1,
          .kernel_w = 20,
          .relu = true},
+        {.in_channels = 18, /* planes that lie in the way of each other in the cache */
+         .out_channels = 33,
+         .in_h = 32,
+         .in_w = 32,
+         .kernel_h = 3,
+         .kernel_w = 3,
+         .pad_h = 1,
+         .pad_w = 1},
+        {.in_channels = 17, /* a row is more than one block */
+         .out_channels = 16,
+         .in_h = 1,
+         .in_w = 301,
+         .kernel_h = 1,
+         .kernel_w = 10},
     };
     for (uint32_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         co_lane_conv d = shapes[i];
-        d.rows = 17;
-        d.stride_h = d.stride_w = d.groups = 1;
+        d.rows = d.in_channels < 16 ? 17 : 2;
+        d.stride_h = d.stride_w = d.in_channels < 16 ? 1 : 2;
+        d.groups = 1;
         co_lane_conv_init(&d, ops->lanes);
         conv_check(ops, &d, 1e-5, true, i);
     }

@@ -50,10 +50,44 @@ static void test_random_shapes(void **state)
     test_each_isa(check_random);
 }
 
+/* So many that weights are transformed where they are multiplied. Small planes of several bundles,
+ * larger ones of one: chunks of tiles span bundles, and there are several. */
+static void check_many_channels(const co_lane_ops *ops)
+{
+    static const int planes[][3] = {{17, 2, 4}, {33, 1, 2}, {1, 9, 10}, {2, 6, 4}};
+    for (uint32_t i = 0; i < sizeof planes / sizeof *planes; i++) {
+        co_rng rng = test_rng(8000 + i);
+        co_lane_conv d = {.rows = planes[i][0],
+                          .in_channels = test_pick(&rng, 192, 215),
+                          .out_channels = test_pick(&rng, 192, 215),
+                          .in_h = planes[i][1],
+                          .in_w = planes[i][2],
+                          .kernel_h = 3,
+                          .kernel_w = 3,
+                          .stride_h = 1,
+                          .stride_w = 1,
+                          .groups = 1,
+                          .pad_h = 1,
+                          .pad_w = 1,
+                          .relu = i % 2 == 0,
+                          .pool = i == 0 ? 2 : 0,
+                          .algorithm = {CO_LANE_WINOGRAD, CO_LANE_WINOGRAD, CO_LANE_WINOGRAD}};
+        co_lane_conv_init(&d, ops->lanes);
+        conv_check(ops, &d, 1e-4, i % 2 == 0, i);
+    }
+}
+
+static void test_many_channels(void **state)
+{
+    (void)state;
+    test_each_isa(check_many_channels);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_shapes),
+        cmocka_unit_test(test_many_channels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

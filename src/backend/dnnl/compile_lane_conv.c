@@ -125,6 +125,16 @@ static co_status conv_weights(co_compile *c, co_node *node, co_error *err)
     return co_emit_op(c, &op, err);
 }
 
+/* Packed for the pass, or as they are where the kernel takes them so. */
+static co_status weights_for(co_compile *c, int param, const co_lane_conv *d, co_lane_pass pass,
+                             int *buffer, co_error *err)
+{
+    if (c->plan->backend->lane->conv_packed_floats(d, pass) == 0) {
+        return co_param_buffer(c, param, buffer, err);
+    }
+    return co_model_lane_copy(c->plan, param, d, pass, buffer, err);
+}
+
 static co_status conv_data(co_compile *c, co_node *node, co_error *err)
 {
     const co_layer *layer = &c->graph->layers[node->layer];
@@ -138,9 +148,8 @@ static co_status conv_data(co_compile *c, co_node *node, co_error *err)
     op.u.conv = node->u.conv;
     op.items = lane->conv_items(&op.u.conv, CO_LANE_DATA);
     op.work = conv_work(&op.u.conv);
-    op.by_bundle = true;
-    CO_TRY(
-        co_model_lane_copy(c->plan, layer->weight, &op.u.conv, CO_LANE_DATA, &op.buffer[1], err));
+    op.by_bundle = lane->conv_by_bundle(&op.u.conv, CO_LANE_DATA);
+    CO_TRY(weights_for(c, layer->weight, &op.u.conv, CO_LANE_DATA, &op.buffer[1], err));
     CO_TRY(give_gradient(c, node, &op, err));
     op.buffer[6] = dx;
     op.buffer[7] = in->rectified ? in->data : CO_NO_BUFFER;
@@ -247,15 +256,14 @@ static co_status emit_forward(co_compile *c, co_node *node, co_error *err)
     op.u.conv = node->u.conv;
     op.items = lane->conv_items(&op.u.conv, CO_LANE_FORWARD);
     op.work = conv_work(&op.u.conv);
-    op.by_bundle = true;
+    op.by_bundle = lane->conv_by_bundle(&op.u.conv, CO_LANE_FORWARD);
     if (c->train && node->u.conv.pool > 1) {
         const co_lane_conv *d = &node->u.conv;
         size_t count = (size_t)d->out_channels * (size_t)d->y_h * (size_t)d->y_w;
         size_t bytes = co_lane_floats(d->rows, count, d->lanes) * sizeof(uint8_t);
         CO_TRY(co_new_buffer(c, bytes, CO_BUFFER_ACTIVATION, &node->aux[AUX_POOL_INDEX], err));
     }
-    CO_TRY(co_model_lane_copy(c->plan, layer->weight, &op.u.conv, CO_LANE_FORWARD, &op.buffer[1],
-                              err));
+    CO_TRY(weights_for(c, layer->weight, &op.u.conv, CO_LANE_FORWARD, &op.buffer[1], err));
     CO_TRY(co_param_buffer(c, layer->bias, &op.buffer[2], err));
     op.buffer[0] = c->values[node->in[0]].data;
     op.buffer[3] = c->values[node->out].data;

@@ -121,7 +121,7 @@ static bool winograd_fits(const co_lane_conv *d)
  * but transforms each channel, which pays when enough channels share the transforms. */
 void co_lane_conv_choose(co_lane_conv *d)
 {
-    enum { CHANNELS = 16, PLANE = 6 };
+    enum { CHANNELS = 16, PLANE = 4 };
     bool pays = winograd_fits(d) && d->in_channels >= CHANNELS && d->out_channels >= CHANNELS &&
                 d->out_h >= PLANE && d->out_w >= PLANE;
     for (int pass = CO_LANE_FORWARD; pass <= CO_LANE_WEIGHTS; pass++) {

@@ -15,11 +15,9 @@
  *
  * Work. Each operation consists of independent items 0 .. items-1; the caller shares [begin, end)
  * among its threads (one range per thread and call is best: some work is done once per call). The
- * results are the same bits for any partition and any order. Items of forward and data passes of
- * convolutions are bundle-major: items / bundles consecutive items belong to one bundle. Nothing
- * here allocates, keeps state or fails: `scratch` (floats, 64-byte aligned, one per thread, sized
- * by the *_scratch query, contents irrelevant before and after) belongs to the caller. Any thread
- * may call. */
+ * results are the same bits for any partition and any order. Nothing here allocates, keeps state or
+ * fails: `scratch` (floats, 64-byte aligned, one per thread, sized by the *_scratch query, contents
+ * irrelevant before and after) belongs to the caller. Any thread may call. */
 #ifndef CO_BACKEND_DNNL_LANE_LANE_H
 #define CO_BACKEND_DNNL_LANE_LANE_H
 
@@ -185,11 +183,14 @@ typedef struct co_lane_ops {
                       int begin, int end);
 
     /* --- convolution */
-    size_t (*conv_packed_floats)(const co_lane_conv *d, co_lane_pass pass); /* 0 for WEIGHTS */
+    /* 0 for WEIGHTS; elsewhere 0 means that args.packed are the weights themselves */
+    size_t (*conv_packed_floats)(const co_lane_conv *d, co_lane_pass pass);
     int (*conv_pack_items)(const co_lane_conv *d, co_lane_pass pass);
     void (*conv_pack)(const co_lane_conv *d, co_lane_pass pass, const float *w, float *packed,
                       int begin, int end);
     int (*conv_items)(const co_lane_conv *d, co_lane_pass pass);
+    /* Items are bundle-major: items / bundles consecutive ones belong to one bundle. */
+    bool (*conv_by_bundle)(const co_lane_conv *d, co_lane_pass pass);
     size_t (*conv_scratch_floats)(const co_lane_conv *d, co_lane_pass pass);
     void (*conv_run)(const co_lane_conv *d, co_lane_pass pass, const co_lane_conv_args *a,
                      int begin, int end, float *scratch);
