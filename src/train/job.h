@@ -58,6 +58,10 @@ void co_job_close(co_job *job); /* NULL is allowed */
 CO_MUST_CHECK co_status co_job_evaluate_test(co_job *job, co_score *out, co_error *err);
 CO_MUST_CHECK co_status co_job_evaluate_validation(co_job *job, co_score *out, co_error *err);
 
+/* What evaluations take on top: their batches, and the copies of test-time augmentation. The
+ * loader of the test samples is counted before it is opened. */
+size_t co_job_evaluation_bytes(const co_job *job);
+
 /* The threads that the settings ask for (0 resolved), and the name of their instruction set. */
 int co_job_threads(const co_settings *settings);
 const char *co_job_isa_word(const co_settings *settings);
