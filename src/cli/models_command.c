@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "cli/cli.h"
 #include "graph/models/models.h"
 #include "graph/network.h"
@@ -89,8 +90,12 @@ static void print_bill(const co_job *job, size_t program_bytes)
     }
     add_item(&total, "data set", co_dataset_memory_bytes(job->dataset));
     add_item(&total, "loader", co_loader_memory_bytes(job->train_loader));
+    add_item(&total, "evaluation", co_job_evaluation_bytes(job));
     add_item(&total, "event ring", CO_MONITOR_EVENTS * sizeof(co_event));
-    co_cli_print_size(stdout, "total", total);
+    char text[32];
+    co_text size = co_text_over(text, sizeof(text));
+    co_text_size(&size, total);
+    co_cli_print_row(stdout, "total", "%12s  (%zu bytes)", text, total);
 }
 
 /* Builds what `cohort train` would with these settings, and prints what it holds. */

@@ -60,6 +60,11 @@ CO_MUST_CHECK co_status co_job_evaluate_validation(co_job *job, co_score *out, c
 
 /* How the settings want the data set to be opened. */
 co_dataset_options co_job_dataset_options(const co_settings *settings);
+
+/* What evaluations take on top: their batches, and the copies of test-time augmentation. The
+ * loader of the test samples is counted before it is opened. */
+size_t co_job_evaluation_bytes(const co_job *job);
+
 /* The threads that the settings ask for (0 resolved), and the name of their instruction set. */
 int co_job_threads(const co_settings *settings);
 const char *co_job_isa_word(const co_settings *settings);

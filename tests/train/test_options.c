@@ -21,6 +21,8 @@ typedef struct outcome {
     float *before;
     float *after;
     float *average; /* of the weights; NULL without --ema-decay */
+    size_t stat_floats;
+    float *stats; /* of batch norms, after the run */
     co_train_result result;
     size_t bias_offset; /* of the last linear layer */
 } outcome;
@@ -63,6 +65,8 @@ static outcome train(const char *const more[])
     };
     check(co_train(job, &announcer, NULL, &out.result, &err), &err);
     out.after = copy_of(job->model->params, out.floats);
+    out.stat_floats = graph->stat_floats;
+    out.stats = copy_of(job->model->stats, graph->stat_floats);
     if (job->ema != NULL) {
         check(co_ema_swap(job->ema, &err), &err);
         out.average = copy_of(job->model->params, out.floats);
@@ -79,6 +83,7 @@ static void release(outcome *out)
     free(out->before);
     free(out->after);
     free(out->average);
+    free(out->stats);
 }
 
 /* The step (before - after) of float i: with learning rate 1, its gradient. */
@@ -230,6 +235,45 @@ static void test_average_of_weights(void **state)
     free(expected);
 }
 
+/* With momentum 1 the running statistics are those of the one batch, with 1/4 a quarter of the way
+ * there from 0 and 1; frozen ones stay where they are while gamma and beta learn. */
+static void check_norms(const char *backend)
+{
+#define NORMS                                                                                      \
+    "--max-steps", "1", "--lr", "0.01", "--backend", backend, "--model", "resnet",                 \
+        "--model-config", "{width: 4}", "--bn-eps", "0.001"
+    outcome batch = TRAIN(NORMS, "--bn-momentum", "1");
+    outcome part = TRAIN(NORMS, "--bn-momentum", "0.25");
+    outcome none = TRAIN(NORMS, "--bn-momentum", "0");
+    outcome frozen = TRAIN(NORMS, "--freeze-bn");
+    double moved_most = 0.0;
+    for (size_t i = 0; i < batch.stat_floats; i++) {
+        double first = (double)none.stats[i]; /* 0 of a mean, 1 of a variance, 0 of padding */
+        double expected = first + 0.25 * ((double)batch.stats[i] - first);
+        assert_true(fabs((double)part.stats[i] - expected) < 1e-5 * (1.0 + fabs(expected)));
+        moved_most = fmax(moved_most, fabs((double)batch.stats[i] - first));
+        assert_true(fabs(first) <= 0.0 || fabs(first - 1.0) <= 0.0);
+    }
+    assert_true(moved_most > 0.1);
+    assert_memory_equal(part.after, batch.after, batch.floats * sizeof(float));
+    assert_memory_equal(frozen.stats, none.stats, none.stat_floats * sizeof(float));
+    assert_memory_not_equal(frozen.after, none.after, none.floats * sizeof(float));
+    const size_t gamma = 48; /* of bn1: after conv1.weight, 4 x 1 x 3 x 3 floats in slots of 16 */
+    assert_true(fabs((double)frozen.before[gamma] - 1.0) <= 0.0 &&
+                fabs(moved(&frozen, gamma)) > 0.0);
+    release(&batch);
+    release(&part);
+    release(&none);
+    release(&frozen);
+}
+
+static void test_norms(void **state)
+{
+    (void)state;
+    check_norms("dnnl");
+    check_norms("ref");
+}
+
 /* All of it together gives the same bits for any number of threads. */
 static void test_same_bits(void **state)
 {
@@ -253,7 +297,7 @@ int main(void)
         cmocka_unit_test(test_label_smoothing), cmocka_unit_test(test_clip),
         cmocka_unit_test(test_nan_before_clip), cmocka_unit_test(test_scales),
         cmocka_unit_test(test_accumulation),    cmocka_unit_test(test_average_of_weights),
-        cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_norms),           cmocka_unit_test(test_same_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
