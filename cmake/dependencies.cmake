@@ -18,6 +18,11 @@ co_library(JANSSON jansson libjansson-dev)
 co_library(ARCHIVE libarchive libarchive-dev)
 co_library(XXHASH libxxhash libxxhash-dev)
 pkg_check_modules(CMOCKA QUIET IMPORTED_TARGET cmocka)
+# Only `cohort data fetch` needs it; -D CO_CURL=OFF builds without.
+option(CO_CURL "Downloads of data sets (libcurl)" ON)
+if(CO_CURL)
+    pkg_check_modules(CURL QUIET IMPORTED_TARGET libcurl)
+endif()
 
 find_path(DNNL_INCLUDE_DIR dnnl.h)
 find_library(DNNL_LIBRARY dnnl)

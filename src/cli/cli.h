@@ -25,6 +25,7 @@ CO_MUST_CHECK co_status co_cli_eval(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_models(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_data_check(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_data_info(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_data_fetch(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_data_generate(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_doctor(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_tune(co_cli *cli, co_error *err);

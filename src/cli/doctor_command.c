@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "co_build.h"
 #include "data/dataset.h"
+#include "data/transfer.h"
 #include "train/job.h"
 
 static void print_build(void)
@@ -17,6 +18,9 @@ static void print_build(void)
     co_cli_print_row(stdout, "oneDNN", "%s", CO_BUILD_DNNL);
     co_cli_print_row(stdout, "libyaml, jansson", "%s, %s", CO_BUILD_LIBYAML, CO_BUILD_JANSSON);
     co_cli_print_row(stdout, "libarchive, xxhash", "%s, %s", CO_BUILD_LIBARCHIVE, CO_BUILD_XXHASH);
+    const char *curl = co_transfer_library();
+    co_cli_print_row(stdout, "libcurl (downloads)", "%s",
+                     curl != NULL ? curl : "no: not there when this was built");
     co_cli_print_row(stdout, "many workers (MPI)", "no: arrives with release 0.4");
     co_cli_print_row(stdout, "simulated cluster", "no: arrives with release 0.4");
     co_cli_print_row(stdout, "GPU (CUDA)", "no: arrives with the cuda backend");

@@ -24,6 +24,7 @@ static command_func command_of(co_command command)
         [CO_COMMAND_DOCTOR] = co_cli_doctor,
         [CO_COMMAND_TUNE] = co_cli_tune,
         [CO_COMMAND_DATA_GENERATE] = co_cli_data_generate,
+        [CO_COMMAND_DATA_FETCH] = co_cli_data_fetch,
     };
     return functions[command];
 }
@@ -81,10 +82,12 @@ static co_status load_settings(co_cli *cli, co_command command, int count, char 
     return CO_OK;
 }
 
-/* Training and tuning finish what they are at; other commands end where they are. */
+/* Training, tuning and fetching finish what they are at, or put it in order; other commands end
+ * where they are. */
 static co_status call(co_cli *cli, co_command command, co_error *err)
 {
-    if (command == CO_COMMAND_TRAIN || command == CO_COMMAND_TUNE) {
+    if (command == CO_COMMAND_TRAIN || command == CO_COMMAND_TUNE ||
+        command == CO_COMMAND_DATA_FETCH) {
         cli->stop = co_cli_catch_signals();
     }
     return command_of(command)(cli, err);

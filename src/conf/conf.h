@@ -27,6 +27,7 @@
     X(MODELS, "models", "model", "list networks, or show one: layers, parameters, memory")         \
     X(DATA_CHECK, "data check", "dataset", "read a data set through and check every part of it")   \
     X(DATA_INFO, "data info", "dataset", "show what a data set holds")                             \
+    X(DATA_FETCH, "data fetch", "dataset", "download a public data set and check it")              \
     X(DATA_GENERATE, "data generate", "dataset",                                                   \
       "write made-up files in a data set's format: nt3")                                           \
     X(DOCTOR, "doctor", "", "show what is built in, found and usable, and why not")                \

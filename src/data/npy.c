@@ -70,7 +70,10 @@ static co_status check_samples(const co_npy_file *x, co_error *err)
     char text[128];
     co_npy_file_text(x, text, sizeof(text));
     if (!bytes && x->type != CO_NPY_FLOAT) {
-        return co_fail(err, CO_DATA, "%s: %s; samples are uint8 or float32", x->path, text);
+        return co_fail(err, CO_DATA,
+                       "%s: %s; samples are uint8 or float32: save them with "
+                       ".astype('uint8') or .astype('<f4')",
+                       x->path, text);
     }
     if (x->rank < SAMPLE_RANK_MIN) {
         return co_fail(err, CO_DATA,
@@ -89,8 +92,10 @@ static co_status check_pair(const co_npy_file *x, const co_npy_file *y, co_error
     char text[128];
     co_npy_file_text(y, text, sizeof(text));
     if (y->type == CO_NPY_FLOAT || y->rank != 1) {
-        return co_fail(err, CO_DATA, "%s: %s; labels are integers of the shape (N,)", y->path,
-                       text);
+        return co_fail(err, CO_DATA,
+                       "%s: %s; labels are integers of the shape (N,): save them with "
+                       ".reshape(-1).astype('<i8')",
+                       y->path, text);
     }
     if (y->shape[0] != x->shape[0]) {
         return co_fail(err, CO_DATA, "%s: %llu labels for the %llu samples of %s", y->path,

@@ -55,8 +55,7 @@ void co_tar_close(co_tar *tar)
     }
 }
 
-/* An absolute path, or one with a component "..". */
-static bool leads_out(const char *path)
+bool co_tar_leads_out(const char *path)
 {
     if (path[0] == '/') {
         return true;
@@ -74,7 +73,7 @@ static co_status check_member(const co_tar *tar, const co_tar_member *member, in
                               co_error *err)
 {
     long long at = (long long)archive_read_header_position(tar->archive);
-    if (leads_out(member->path)) {
+    if (co_tar_leads_out(member->path)) {
         return co_fail(err, CO_DATA,
                        "%s: byte %lld of the archive: the member '%.200s' leads out of it; no good "
                        "archive has such paths, get it from its official page",

@@ -17,6 +17,9 @@ typedef struct co_tar_member {
     uint64_t bytes; /* of a file */
 } co_tar_member;
 
+/* An absolute path, or one with a component "..". */
+bool co_tar_leads_out(const char *path);
+
 /* path: of the archive, for messages; borrowed. */
 CO_MUST_CHECK co_status co_tar_open(const char *path, const co_bytes *content, co_tar **out,
                                     co_error *err);

@@ -325,7 +325,9 @@ static void test_commands(void **state)
     fail_command("", "", "no command; 'cohort --help' lists them");
     fail_command("trian", "", "unknown command 'trian'; did you mean 'cohort train'?");
     fail_command("zebra", "", "unknown command 'zebra'; 'cohort --help' lists them");
-    fail_command("data", "", "'cohort data' needs one of: data check, data info, data generate");
+    fail_command("data", "",
+                 "'cohort data' needs one of: data check, data info, data fetch, "
+                 "data generate");
     fail_command("data", "chekc", "'cohort data' has no 'chekc'; did you mean 'data check'?");
     fail_command("resume", "",
                  "'cohort resume' arrives with checkpoints and resume (0.3); this version does not "

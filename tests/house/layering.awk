@@ -8,6 +8,7 @@ BEGIN {
     owner["dnnl.h"] = owner["oneapi/dnnl/dnnl.h"] = "backend"
     owner["omp.h"] = "base"
     owner["yaml.h"] = "conf"
+    owner["curl/curl.h"] = "data"
     owner["archive.h"] = owner["archive_entry.h"] = "data"
 }
 function offence(text) {
