@@ -166,6 +166,7 @@ static co_status evaluate(co_job *job, co_loader *loader, co_score *out, co_erro
         .agent = job->agent,
         .loader = loader,
         .predicted = job->predicted,
+        .record = job->record,
     };
     return co_evaluate(&evaluator, out, err);
 }
