@@ -39,13 +39,19 @@ co_status co_cli_eval(co_cli *cli, co_error *err)
     co_job *job = NULL;
     CO_TRY(co_job_open_evaluation(settings, path, &job, err));
     co_score score = {0};
+    co_predictions record = {0};
+    job->record = settings->save_logits != NULL ? &record : NULL;
     double start = co_clock_seconds(cli->clock);
     co_status status = co_job_evaluate_test(job, &score, err);
+    if (status == CO_OK && settings->save_logits != NULL) {
+        status = co_predictions_save(&record, settings->save_logits, job->graph->name, err);
+    }
     if (status == CO_OK) {
         printf("%s on %s, weights of %s\n", job->graph->name,
                co_dataset_describe(job->dataset)->name, path);
         print_score(&score, co_clock_seconds(cli->clock) - start);
     }
+    co_predictions_free(&record);
     co_job_close(job);
     return status;
 }

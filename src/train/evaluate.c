@@ -31,6 +31,9 @@ static co_status evaluate_batch(const co_evaluator *evaluator, const co_batch *b
     int classes = (int)co_output_width(table->model->graph, CO_OUTPUT_LOGITS);
     int64_t correct = score->correct;
     co_score_add(score, batch->rows, classes, logits, batch->labels);
+    if (evaluator->record != NULL) {
+        co_predictions_add(evaluator->record, batch, logits);
+    }
     /* The agent has the last word on what is predicted. */
     co_agent *agent = evaluator->agent;
     agent->ops->predict(agent, batch->rows, classes, logits, features, evaluator->predicted);
@@ -46,6 +49,11 @@ co_status co_evaluate(const co_evaluator *evaluator, co_score *out, co_error *er
     co_score score = {0};
     CO_TRY(co_loader_seek(evaluator->loader, 0, 0, err));
     uint32_t batches = co_loader_batches(evaluator->loader);
+    if (evaluator->record != NULL) {
+        const co_graph *graph = evaluator->plans->model->graph;
+        CO_TRY(co_predictions_start(evaluator->record, co_loader_samples(evaluator->loader),
+                                    (int)co_output_width(graph, CO_OUTPUT_LOGITS), err));
+    }
     for (uint32_t i = 0; i < batches; i++) {
         const co_batch *batch = NULL;
         CO_TRY(co_loader_next(evaluator->loader, &batch, err));

@@ -8,12 +8,16 @@
 #include "train/plan_table.h"
 #include "train/tta.h"
 
+#include "train/predictions.h"
+
 typedef struct co_evaluator {
     const co_plan_table *plans; /* borrowed: EVAL plans for the loader's batches */
     co_agent *agent;            /* borrowed: predicts */
     co_loader *loader;          /* borrowed: sequential, not shuffled */
     int32_t *predicted;         /* (rows of the largest batch), borrowed */
     co_tta *tta;                /* borrowed; NULL: each sample is seen once, as it is */
+
+    co_predictions *record; /* borrowed: filled with the logits; NULL: not wanted */
 } co_evaluator;
 
 /* One pass; *out is the sum over all samples, each counted once. */

@@ -169,6 +169,8 @@ static co_status evaluate(co_job *job, co_loader *loader, co_score *out, co_erro
         .loader = loader,
         .predicted = job->predicted,
         .tta = job->tta,
+
+        .record = job->record,
     };
     return co_evaluate(&evaluator, out, err);
 }

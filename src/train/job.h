@@ -36,6 +36,7 @@ typedef struct co_job {
     co_loader *train_loader;
     co_loader *validation_loader; /* NULL without --val */
     co_loader *test_loader;       /* NULL until first used: co_job_evaluate_test */
+    co_predictions *record;       /* borrowed: filled by evaluations; NULL: not wanted */
     /* Only for training: */
     co_schedule *schedule;
     co_optimizer *optimizer;

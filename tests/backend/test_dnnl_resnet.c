@@ -54,7 +54,7 @@ static void clear_dead_biases(side *s)
 
 enum { DRAWS = 3 };
 
-/* The best of a few draws: rounding may decide the sign of a ReLU's input, see test_dnnl_models. */
+/* The best of a few draws: rounding may decide the sign of a ReLU's input, see test_dnnl_kinks. */
 static void compare(const char *model, const char *config, co_shape input, co_plan_spec spec)
 {
     co_graph *graph = build(model, config, input);

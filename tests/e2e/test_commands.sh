@@ -29,6 +29,11 @@ expect 0 "run folder" "$COHORT" train --profile demo --run-dir "$TMP/demo" --pro
 grep -q "test accuracy 9[0-9]" "$TMP/out" || fail "the demo's accuracy"
 grep -q "training loss" "$TMP/out" || fail "the demo's curve"
 
+expect 0 "test loss" "$COHORT" eval "$TMP/demo" --save-logits "$TMP/logits.safetensors"
+head -c 300 "$TMP/logits.safetensors" | grep -aq '"logits":{"dtype":"F32","shape":\[10000,10\]' ||
+    fail "the file of logits"
+[ "$(stat -c %s "$TMP/logits.safetensors")" -gt 440000 ] || fail "the size of the file of logits"
+
 if [ -d "$DATA/mnist" ]; then
     expect 0 "no faults" "$COHORT" data check mnist --dataset-dir "$DATA"
     expect 0 "6742" "$COHORT" data info mnist --dataset-dir "$DATA"

@@ -12,7 +12,6 @@ the network of bench/peer/nets.py, dropout off, then trains on them with SGD, lr
 Needs PyTorch and NumPy (tools/setup.sh bench). To be run again whenever glyphs, the initial
 weights, the loader's order or a model change: the test says so.
 """
-import json
 import pathlib
 import subprocess
 import sys
@@ -25,36 +24,10 @@ from torch.nn import functional as F
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "bench" / "peer"))
 import nets  # noqa: E402
+from weights import read_safetensors, write_safetensors  # noqa: E402
 
 MODELS = ("lenet5", "mnistnet")
 STEPS, BATCH, LR, MOMENTUM = 40, 64, 0.01, 0.9
-DTYPES = {"U8": np.uint8, "I32": np.int32, "F32": np.float32}
-
-
-def read_safetensors(path):
-    data = path.read_bytes()
-    size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:8 + size])
-    metadata = header.pop("__metadata__", {})
-    tensors = {}
-    for name, entry in header.items():
-        begin, end = entry["data_offsets"]
-        values = np.frombuffer(data[8 + size + begin:8 + size + end], DTYPES[entry["dtype"]])
-        tensors[name] = values.reshape(entry["shape"])
-    return tensors, metadata
-
-
-def write_safetensors(path, tensors, metadata):
-    header, parts, offset = {"__metadata__": metadata}, [], 0
-    for name, values in tensors.items():
-        raw = np.ascontiguousarray(values, dtype="<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(values.shape),
-                        "data_offsets": [offset, offset + len(raw)]}
-        parts.append(raw)
-        offset += len(raw)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-(8 + len(text)) % 64)
-    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(parts))
 
 
 def load_weights(net, inputs, dtype):
