@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "cli/cli.h"
 #include "data/check.h"
+#include "train/job.h"
 
 co_status co_cli_data_check(co_cli *cli, co_error *err)
 {
@@ -41,6 +42,16 @@ static void print_classes(const co_dataset_info *info, const co_dataset_summary 
     }
 }
 
+static void print_left_out(const co_dataset *set)
+{
+    char told[CO_ERROR_SIZE];
+    co_text text = co_text_over(told, sizeof(told));
+    co_bad_samples_tell(co_dataset_left_out(set), &text);
+    if (text.length > 0) {
+        co_cli_print_row(stdout, "bad samples", "%s", told);
+    }
+}
+
 static co_status print_info(co_dataset *set, co_error *err)
 {
     const co_dataset_info *info = co_dataset_describe(set);
@@ -56,6 +67,7 @@ static co_status print_info(co_dataset *set, co_error *err)
                          info->height, info->width);
         co_cli_print_row(stdout, "training samples", "%u", info->samples[CO_SPLIT_TRAIN]);
         co_cli_print_row(stdout, "test samples", "%u", info->samples[CO_SPLIT_TEST]);
+        print_left_out(set);
         co_cli_print_row(stdout, "pixel mean, deviation", "train %.6f %.6f   test %.6f %.6f",
                          train->mean, train->std, test->mean, test->std);
         co_cli_print_size(stdout, "memory", co_dataset_memory_bytes(set));
@@ -68,7 +80,8 @@ static co_status print_info(co_dataset *set, co_error *err)
 co_status co_cli_data_info(co_cli *cli, co_error *err)
 {
     const co_settings *settings = &cli->conf.values;
-    const co_dataset_options options = {.background = true};
+    co_dataset_options options = co_job_dataset_options(settings);
+    options.background = true;
     co_dataset *set = NULL;
     CO_TRY(co_dataset_open(settings->dataset, settings->dataset_dir, &options, &set, err));
     co_status status = print_info(set, err);

@@ -113,7 +113,9 @@ static co_status choose_samples(const co_cli *cli, co_model_info *info, bool *fi
 {
     const co_settings *settings = &cli->conf.values;
     co_dataset *set = NULL;
-    CO_TRY(co_dataset_open(settings->dataset, settings->dataset_dir, NULL, &set, err));
+    co_dataset_options options = co_job_dataset_options(settings);
+    options.background = false;
+    CO_TRY(co_dataset_open(settings->dataset, settings->dataset_dir, &options, &set, err));
     const co_dataset_info *data = co_dataset_describe(set);
     const co_shape shape = {data->channels, data->height, data->width};
     if (cli->conf.sources[CO_ROW_dataset].kind != CO_SOURCE_DEFAULT) {

@@ -153,6 +153,18 @@ static void announce_start(const train_command *t)
     co_announce(co_monitor_announcer(t->monitor), &event);
 }
 
+/* What the run goes without (--bad-samples skip). */
+static void announce_left_out(const train_command *t)
+{
+    char told[CO_ERROR_SIZE - 64];
+    co_text text = co_text_over(told, sizeof(told));
+    co_bad_samples_tell(co_dataset_left_out(t->job->dataset), &text);
+    if (text.length > 0) {
+        co_announce_note(co_monitor_announcer(t->monitor), CO_LEVEL_WARNING, "%s: %s",
+                         co_dataset_describe(t->job->dataset)->name, told);
+    }
+}
+
 static double images_per_second(const co_train_result *result)
 {
     return result->train_seconds > 0.0 ? (double)result->images / result->train_seconds
@@ -186,6 +198,7 @@ static co_status write_summary(train_command *t, co_error *err)
         co_entry_integer("epochs", (int64_t)result->epochs),
         co_entry_integer("images", (int64_t)result->images),
         co_entry_integer("skipped_steps", (int64_t)result->skipped),
+        co_entry_integer("left_out_samples", (int64_t)co_dataset_left_out(t->job->dataset)->count),
         co_entry_number("train_loss", co_score_loss(&result->train)),
         co_entry_number("train_accuracy", co_score_accuracy(&result->train)),
         co_entry_number("val_loss", co_score_loss(&result->validation)),
@@ -272,6 +285,7 @@ static co_status train_and_save(train_command *t, co_error *err)
 {
     const co_announcer *announcer = co_monitor_announcer(t->monitor);
     announce_start(t);
+    announce_left_out(t);
     co_status status = co_train(t->job, announcer, t->cli->stop, &t->result, err);
     co_error later = {0};
     status = first_fault(status, keep_weights(t, status, &later), &later, err);

@@ -22,6 +22,10 @@
     X(CO_CONF_FLIP_RANDOM, "random")                                                               \
     X(CO_CONF_FLIP_ALTERNATING, "alternating")
 
+#define CO_BAD_SAMPLES_CHOICES(X)                                                                  \
+    X(CO_CONF_BAD_SAMPLES_ERROR, "error")                                                          \
+    X(CO_CONF_BAD_SAMPLES_SKIP, "skip")
+
 #define CO_OPTIMIZER_CHOICES(X)                                                                    \
     X(CO_CONF_OPTIMIZER_SGD, "sgd")                                                                \
     X(CO_CONF_OPTIMIZER_ADAM, "adam")                                                              \
@@ -59,6 +63,7 @@
 typedef enum co_conf_profile { CO_PROFILE_CHOICES(CO_CHOICE_CONSTANT) } co_conf_profile;
 typedef enum co_conf_normalize { CO_NORMALIZE_CHOICES(CO_CHOICE_CONSTANT) } co_conf_normalize;
 typedef enum co_conf_flip { CO_FLIP_CHOICES(CO_CHOICE_CONSTANT) } co_conf_flip;
+typedef enum co_conf_bad_samples { CO_BAD_SAMPLES_CHOICES(CO_CHOICE_CONSTANT) } co_conf_bad_samples;
 typedef enum co_conf_optimizer { CO_OPTIMIZER_CHOICES(CO_CHOICE_CONSTANT) } co_conf_optimizer;
 typedef enum co_conf_schedule { CO_SCHEDULE_CHOICES(CO_CHOICE_CONSTANT) } co_conf_schedule;
 typedef enum co_conf_nan_policy { CO_NAN_POLICY_CHOICES(CO_CHOICE_CONSTANT) } co_conf_nan_policy;

@@ -16,6 +16,7 @@
 
 #include "backend/batch.h"
 #include "base/status.h"
+#include "data/bad_samples.h"
 
 typedef enum co_split { CO_SPLIT_TRAIN, CO_SPLIT_TEST } co_split;
 enum { CO_SPLITS = 2 };
@@ -56,10 +57,13 @@ struct co_dataset {
         const int32_t *labels; /* (samples), each in 0..classes-1 */
     } part[CO_SPLITS];
     size_t memory_bytes; /* pixels and labels when all are in memory or mapped */
+    co_bad_samples bad;  /* what was left out; all zero where nothing can be */
 };
 
 typedef struct co_dataset_options {
     bool background; /* read the splits in a helper thread, train first; never in a simulation */
+    co_bad_policy bad_policy; /* of the formats that can do without single samples */
+    uint32_t bad_budget;
 } co_dataset_options;
 
 /* name: one of co_dataset_name; glyphs is drawn and needs no files. dir: the folder of the files,
@@ -96,6 +100,12 @@ CO_MUST_CHECK co_status co_dataset_fetch(co_dataset *set, co_split split, uint32
 static inline const void *co_dataset_resident(const co_dataset *set, co_split split)
 {
     return set->part[split].pixels;
+}
+
+/* What was left out of the set: `skip` was asked for, and its format can do that. */
+static inline const co_bad_samples *co_dataset_left_out(const co_dataset *set)
+{
+    return &set->bad;
 }
 
 /* Upper bound of the memory that the set itself will hold. */

@@ -55,6 +55,8 @@ void co_job_close(co_job *job); /* NULL is allowed */
 CO_MUST_CHECK co_status co_job_evaluate_test(co_job *job, co_score *out, co_error *err);
 CO_MUST_CHECK co_status co_job_evaluate_validation(co_job *job, co_score *out, co_error *err);
 
+/* How the settings want the data set to be opened. */
+co_dataset_options co_job_dataset_options(const co_settings *settings);
 /* The threads that the settings ask for (0 resolved), and the name of their instruction set. */
 int co_job_threads(const co_settings *settings);
 const char *co_job_isa_word(const co_settings *settings);

@@ -31,10 +31,20 @@ static co_normalise_rule rule_of(const co_settings *settings, const co_dataset_i
     return CO_NORMALISE_GLOBAL;
 }
 
+co_dataset_options co_job_dataset_options(const co_settings *settings)
+{
+    bool skip = settings->bad_samples == CO_CONF_BAD_SAMPLES_SKIP;
+    return (co_dataset_options){
+        .background = settings->loader_threads > 0,
+        .bad_policy = skip ? CO_BAD_SKIP : CO_BAD_ERROR,
+        .bad_budget = (uint32_t)settings->bad_samples_budget,
+    };
+}
+
 co_status co_job_open_data(co_job *job, co_error *err)
 {
     const co_settings *settings = job->settings;
-    const co_dataset_options options = {.background = settings->loader_threads > 0};
+    const co_dataset_options options = co_job_dataset_options(settings);
     CO_TRY(co_dataset_open(settings->dataset, settings->dataset_dir, &options, &job->dataset, err));
     const co_dataset_info *info = co_dataset_describe(job->dataset);
     return co_normalise(job->dataset, rule_of(settings, info), &job->pixels, err);
