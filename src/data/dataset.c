@@ -6,9 +6,23 @@
 #include "conf/hint.h"
 #include "data/cifar_find.h"
 #include "data/idx_find.h"
+#include "data/image/layout.h"
 
-static const char *const names[] = {"mnist",           "fashion_mnist", "cifar10", "cifar100",
-                                    "cifar100_coarse", "npy",           "glyphs",  NULL};
+static const char *const names[] = {"mnist",
+                                    "fashion_mnist",
+                                    "cifar10",
+                                    "cifar100",
+                                    "cifar100_coarse",
+                                    "tinyimagenet",
+                                    "imagenet",
+                                    "imagenet_blurred",
+                                    "imagenet100",
+                                    "imagenet100small",
+                                    "core50",
+                                    "images",
+                                    "npy",
+                                    "glyphs",
+                                    NULL};
 
 const char *co_dataset_name(int index)
 {
@@ -17,9 +31,7 @@ const char *co_dataset_name(int index)
 }
 
 /* Of the reference systems: known, but not here yet. */
-static const char *const later[] = {"tinyimagenet", "imagenet",         "imagenet_blurred",
-                                    "imagenet100",  "imagenet100small", "core50",
-                                    "candle"};
+static const char *const later[] = {"candle"};
 
 static co_status unknown_name(const char *name, co_error *err)
 {
@@ -30,8 +42,7 @@ static co_status unknown_name(const char *name, co_error *err)
     }
     for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
         if (co_name_distance(name, later[i]) == 0) {
-            return co_fail(err, CO_USAGE,
-                           "the data set '%s' arrives with image folders and NT3; there are: %s",
+            return co_fail(err, CO_USAGE, "the data set '%s' arrives with NT3; there are: %s",
                            later[i], list);
         }
     }
@@ -49,7 +60,8 @@ co_status co_dataset_open(const char *name, const char *dir, const co_dataset_op
     }
     bool cifar = co_cifar_family_find(name) != NULL;
     bool npy = strcmp(name, "npy") == 0;
-    if (!cifar && !npy && co_idx_family_find(name) == NULL) {
+    bool images = co_image_family_find(name) != NULL;
+    if (!cifar && !npy && !images && co_idx_family_find(name) == NULL) {
         return unknown_name(name, err);
     }
     if (dir == NULL || dir[0] == '\0') {
@@ -61,6 +73,9 @@ co_status co_dataset_open(const char *name, const char *dir, const co_dataset_op
     }
     if (npy) {
         return co_npy_open(dir, out, err);
+    }
+    if (images) {
+        return co_images_open(name, dir, options, out, err);
     }
     return cifar ? co_cifar_open(name, dir, options, out, err)
                  : co_idx_open(name, dir, options, out, err);
@@ -90,4 +105,34 @@ co_status co_dataset_fetch(co_dataset *set, co_split split, uint32_t sample, voi
         return CO_OK;
     }
     return set->ops->fetch(set, split, sample, pixels, err);
+}
+
+co_status co_dataset_reader_open(co_dataset *set, co_sample_reader **out, co_error *err)
+{
+    if (set->ops->reader_open == NULL) {
+        *out = NULL;
+        return CO_OK;
+    }
+    return set->ops->reader_open(set, out, err);
+}
+
+void co_dataset_reader_close(co_dataset *set, co_sample_reader *reader)
+{
+    if (reader != NULL) {
+        set->ops->reader_close(reader);
+    }
+}
+
+co_status co_dataset_read(co_dataset *set, co_sample_reader *reader, co_split split,
+                          uint32_t sample, const co_sample_cut *cut, void *pixels, co_error *err)
+{
+    if (reader == NULL) {
+        return cut == NULL ? co_dataset_fetch(set, split, sample, pixels, err)
+                           : co_fail(err, CO_INTERNAL, "%s: a part of a sample was asked for",
+                                     set->info.name);
+    }
+    if (sample >= set->info.samples[split]) {
+        return co_fail(err, CO_INTERNAL, "sample %u asked of %u", sample, set->info.samples[split]);
+    }
+    return set->ops->read(reader, split, sample, cut, pixels, err);
 }

@@ -37,7 +37,8 @@ mkdir "$TMP/empty"
 expect 3 "$TMP/empty" "${run[@]}" --dataset mnist --dataset-dir "$TMP/empty"
 expect 3 "$TMP/missing" "${run[@]}" --dataset mnist --dataset-dir "$TMP/missing"
 
-expect 2 "arrives with" "${run[@]}" --dataset tinyimagenet
+expect 2 "arrives with" "${run[@]}" --dataset candle
+expect 3 "wnids.txt" "${run[@]}" --dataset tinyimagenet --dataset-dir "$TMP/empty"
 if [ -d "$DATA/mnist" ]; then
     mkdir "$TMP/mnist" "$TMP/test-cut"
     for file in train-images-idx3 train-labels-idx1 t10k-images-idx3 t10k-labels-idx1; do
