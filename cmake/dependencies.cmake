@@ -17,6 +17,8 @@ co_library(YAML yaml-0.1 libyaml-dev)
 co_library(JANSSON jansson libjansson-dev)
 co_library(ARCHIVE libarchive libarchive-dev)
 co_library(XXHASH libxxhash libxxhash-dev)
+co_library(JPEG libjpeg libjpeg62-turbo-dev)
+co_library(SPNG spng libspng-dev)
 pkg_check_modules(CMOCKA QUIET IMPORTED_TARGET cmocka)
 # Only `cohort data fetch` needs it; -D CO_CURL=OFF builds without.
 option(CO_CURL "Downloads of data sets (libcurl)" ON)

@@ -39,6 +39,8 @@ co_row("libarchive" "${ARCHIVE_VERSION}" "")
 co_row("xxHash" "${XXHASH_VERSION}" "")
 co_row("libcurl" "${CURL_VERSION}"
        "no downloads: libcurl4-openssl-dev is missing; run: tools/setup.sh build")
+co_row("libjpeg-turbo" "${JPEG_VERSION}" "")
+co_row("libspng" "${SPNG_VERSION}" "")
 co_row("unit tests" "${UNIT_TESTS}" "cmocka is missing (libcmocka-dev); run: tools/setup.sh test")
 co_row("MPI" "" "not looked for yet: arrives with the distributed strategies")
 co_row("SimGrid" "" "not looked for yet: arrives with the simulated cluster")

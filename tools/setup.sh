@@ -9,7 +9,8 @@ set -euo pipefail
 
 build="gcc libc6-dev make cmake ninja-build pkg-config
        libdnnl-dev libyaml-dev libjansson-dev libarchive-dev libxxhash-dev
-       libcurl4-openssl-dev ca-certificates"
+       libcurl4-openssl-dev ca-certificates
+       libjpeg62-turbo-dev libspng-dev"
 test="libcmocka-dev"
 dev="clang clang-format clang-tidy cppcheck libclang-rt-14-dev"
 bench="python3-torch python3-torchvision python3-numpy libopenblas0"

@@ -67,6 +67,25 @@ static co_status resolve_alt_model(co_conf *conf, co_error *err)
     return derive_from_switch(conf, CO_ROW_alt_model, CO_ROW_model, model, agrees, err);
 }
 
+/* S1's training transforms of image files. */
+static co_status resolve_s1_images(co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    bool cut = dataset_is(values, "tinyimagenet imagenet imagenet_blurred imagenet100 "
+                                  "imagenet100small");
+    if (values->profile != CO_CONF_PROFILE_S1 || (!cut && !dataset_is(values, "core50"))) {
+        return CO_OK;
+    }
+    if (conf->sources[CO_ROW_augment_flip].kind == CO_SOURCE_DEFAULT) {
+        CO_TRY(derive(conf, CO_ROW_augment_flip, "random", CO_SOURCE_PROFILE, "profile s1", err));
+    }
+    if (cut && conf->sources[CO_ROW_augment_resized_crop].kind == CO_SOURCE_DEFAULT) {
+        return derive(conf, CO_ROW_augment_resized_crop, "0.08", CO_SOURCE_PROFILE, "profile s1",
+                      err);
+    }
+    return CO_OK;
+}
+
 /* What a reference system decides from the data set or another setting, where nobody else did. */
 static co_status resolve_profile(co_conf *conf, co_error *err)
 {
@@ -77,6 +96,7 @@ static co_status resolve_profile(co_conf *conf, co_error *err)
         const char *rule = dataset_is(values, "candle nt3") ? "none" : "imagenet";
         CO_TRY(derive(conf, CO_ROW_normalize, rule, CO_SOURCE_PROFILE, "profile s1", err));
     }
+    CO_TRY(resolve_s1_images(conf, err));
     if (values->profile != CO_CONF_PROFILE_S3) {
         return CO_OK;
     }

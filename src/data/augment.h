@@ -27,6 +27,8 @@ typedef struct co_augment {
     int crop; /* pixels of black border on every side, from which the old size is cut; 0: off */
     co_flip flip;
     double shift; /* at most this share of width and height, border pixels repeated; 0: off */
+    double area;  /* random-resized crop: least share of an image file, in (0, 1]; 0: off */
+    double ratio; /* of that: width / height from 1 / ratio to ratio; >= 1 */
     int cutout;   /* side of a square that is filled; 0: off. It may hang over the border */
     uint8_t fill[CO_MAX_PIXEL_CHANNELS]; /* of the cutout, per channel */
 } co_augment;
@@ -37,7 +39,8 @@ typedef struct co_image_shape {
     int width;
 } co_image_shape;
 
-/* Something is switched on. */
+/* Something that changes the bytes of a sample is switched on. A random-resized crop does not: it
+ * is another way to cut the sample out of its image file (co_dataset_read). */
 bool co_augment_any(const co_augment *augment);
 
 /* The bytes that the map takes nearest to 0, for the cutout. */

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "data/cifar_find.h"
 #include "data/idx_find.h"
+#include "data/image/layout.h"
 
 void co_findings_add(co_dataset_findings *findings, const co_error *fault)
 {
@@ -133,6 +134,9 @@ co_status co_dataset_check(const char *name, const char *dir, co_dataset_finding
     }
     if (co_nt3_is(name) && dir != NULL) {
         return co_nt3_check(dir, findings, err);
+    }
+    if (co_image_family_find(name) != NULL && dir != NULL) {
+        return co_images_check(name, dir, findings, err);
     }
     co_dataset *set = NULL; /* without files, or wrong: opening says it */
     CO_TRY(co_dataset_open(name, dir, NULL, &set, err));

@@ -9,7 +9,7 @@
 #include "data/dataset.h"
 #include "data/normalise.h"
 
-enum { CO_CHECK_LISTED = 16, CO_CHECK_CLASSES = 1024 };
+enum { CO_CHECK_LISTED = 256, CO_CHECK_CLASSES = 1024 };
 
 typedef struct co_dataset_findings {
     uint64_t count;                   /* of faults; the first ones are listed */
@@ -45,6 +45,8 @@ CO_MUST_CHECK co_status co_idx_check(const char *name, const char *dir,
                                      co_dataset_findings *findings, co_error *err);
 CO_MUST_CHECK co_status co_cifar_check(const char *name, const char *dir,
                                        co_dataset_findings *findings, co_error *err);
+CO_MUST_CHECK co_status co_images_check(const char *name, const char *dir,
+                                        co_dataset_findings *findings, co_error *err);
 CO_MUST_CHECK co_status co_npy_check(const char *dir, co_dataset_findings *findings, co_error *err);
 CO_MUST_CHECK co_status co_nt3_check(const char *dir, co_dataset_findings *findings, co_error *err);
 

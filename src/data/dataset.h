@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "backend/batch.h"
+#include "base/rng.h"
 #include "base/status.h"
 #include "data/bad_samples.h"
 
@@ -32,9 +33,20 @@ typedef struct co_dataset_info {
     size_t sample_bytes; /* of one sample's pixels */
     int classes;
     const char *const *class_names; /* (classes), or NULL */
+    bool image_files;               /* samples are cut out of image files when they are read */
 } co_dataset_info;
 
 typedef struct co_dataset co_dataset;
+
+/* What one thread needs to read samples of image files; kept from sample to sample. */
+typedef struct co_sample_reader co_sample_reader;
+
+/* A random part of an image instead of its middle (random-resized crop, docs/METHODS.md 3). */
+typedef struct co_sample_cut {
+    double area;    /* at least this share of the image */
+    double ratio;   /* width / height from 1 / ratio to ratio; >= 1 */
+    co_rng_key key; /* stream is ignored */
+} co_sample_cut;
 
 /* The format's side. All but `destroy` may be called by many threads at once. */
 typedef struct co_dataset_ops {
@@ -44,6 +56,12 @@ typedef struct co_dataset_ops {
     /* (optional: NULL when every split is resident) Copies one sample to `pixels`. */
     co_status (*fetch)(co_dataset *set, co_split split, uint32_t sample, void *pixels,
                        co_error *err);
+    /* (optional: sets of image files) */
+    co_status (*reader_open)(co_dataset *set, co_sample_reader **out, co_error *err);
+    void (*reader_close)(co_sample_reader *reader);
+    /* cut: NULL for the middle. */
+    co_status (*read)(co_sample_reader *reader, co_split split, uint32_t sample,
+                      const co_sample_cut *cut, void *pixels, co_error *err);
     /* (optional) Exact sums of all pixels of a split, where they are known without reading it. */
     const uint64_t *(*known_sums)(const co_dataset *set, co_split split); /* {sum, squares} */
 } co_dataset_ops;
@@ -66,6 +84,10 @@ typedef struct co_dataset_options {
     co_bad_policy bad_policy; /* of the formats that can do without single samples */
     uint32_t bad_budget;
     const char *cache_dir; /* where prepared data go (nt3); NULL: next to the files. Borrowed */
+    /* Of image files: */
+    int image_size;    /* side of a sample; 0: the usual one of the set */
+    int image_resize;  /* shorter side before the middle is cut out; 0: 8/7 of the size */
+    double test_share; /* of a folder of classes without train/ and val/; 0: a fifth */
 } co_dataset_options;
 
 /* name: one of co_dataset_name; glyphs is drawn and needs no files. dir: the folder of the files,
@@ -98,6 +120,18 @@ static inline const int32_t *co_dataset_labels(const co_dataset *set, co_split s
 CO_MUST_CHECK co_status co_dataset_fetch(co_dataset *set, co_split split, uint32_t sample,
                                          void *pixels, co_error *err);
 
+/* A reader for the calling thread; *out = NULL for sets that need none. Closed before the set is.
+ */
+CO_MUST_CHECK co_status co_dataset_reader_open(co_dataset *set, co_sample_reader **out,
+                                               co_error *err);
+void co_dataset_reader_close(co_dataset *set, co_sample_reader *reader); /* NULL is allowed */
+
+/* As co_dataset_fetch, with the thread's reader (NULL where there is none). cut: NULL, or a part of
+ * the image: only with a reader. */
+CO_MUST_CHECK co_status co_dataset_read(co_dataset *set, co_sample_reader *reader, co_split split,
+                                        uint32_t sample, const co_sample_cut *cut, void *pixels,
+                                        co_error *err);
+
 /* (samples, C, H, W) of a required split when it lies in memory in one piece, else NULL. */
 static inline const void *co_dataset_resident(const co_dataset *set, co_split split)
 {
@@ -129,6 +163,9 @@ CO_MUST_CHECK co_status co_idx_open(const char *name, const char *dir,
 CO_MUST_CHECK co_status co_cifar_open(const char *name, const char *dir,
                                       const co_dataset_options *options, co_dataset **out,
                                       co_error *err);
+CO_MUST_CHECK co_status co_images_open(const char *name, const char *dir,
+                                       const co_dataset_options *options, co_dataset **out,
+                                       co_error *err);
 CO_MUST_CHECK co_status co_npy_open(const char *dir, co_dataset **out, co_error *err);
 bool co_nt3_is(const char *name); /* "nt3", or S1's "candle" */
 CO_MUST_CHECK co_status co_nt3_open(const char *dir, const co_dataset_options *options,

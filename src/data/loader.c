@@ -38,6 +38,7 @@ struct co_loader {
     size_t sample_bytes;
 
     uint32_t epoch; /* the cursor: the batch that is claimed next */
+    uint32_t sought_epoch;
     uint32_t batch;
     uint32_t *order;      /* (samples) of the whole list, permuted for order_epoch */
     uint32_t order_count; /* entries of `order` */
@@ -55,6 +56,10 @@ struct co_loader {
 
     int threads; /* started */
     pthread_t thread[MAX_THREADS];
+    struct helper {
+        co_loader *loader;
+        co_sample_reader *reader; /* NULL: the set needs none */
+    } helper[MAX_THREADS];        /* [0] also when the caller gathers */
     pthread_mutex_t claim_lock;
     pthread_cond_t room; /* with claim_lock: there are free slots, or it is time to stop */
     pthread_mutex_t wait_lock;
@@ -135,17 +140,36 @@ static void copy_rows(const co_loader *loader, const uint8_t *resident, ring_slo
     }
 }
 
-static co_status fetch_rows(const co_loader *loader, ring_slot *slot, co_error *err)
+static co_rng_key key_of(const co_loader *loader, const ring_slot *slot, uint32_t sample)
+{
+    return (co_rng_key){.seed = loader->options.seed,
+                        .replica = loader->options.replica,
+                        .epoch = slot->batch.epoch,
+                        .sample = sample};
+}
+
+static co_status read_sample(const co_loader *loader, co_sample_reader *reader,
+                             const ring_slot *slot, uint32_t sample, uint8_t *pixels, co_error *err)
+{
+    const co_augment *augment = &loader->options.augment;
+    const co_sample_cut cut = {
+        .area = augment->area, .ratio = augment->ratio, .key = key_of(loader, slot, sample)};
+    return co_dataset_read(loader->set, reader, loader->options.split, sample,
+                           augment->area > 0.0 ? &cut : NULL, pixels, err);
+}
+
+static co_status fetch_rows(const co_loader *loader, co_sample_reader *reader, ring_slot *slot,
+                            co_error *err)
 {
     for (int row = 0; row < slot->batch.rows; row++) {
-        CO_TRY(co_dataset_fetch(loader->set, loader->options.split, slot->samples[row],
-                                slot->pixels + (size_t)row * loader->sample_bytes, err));
+        CO_TRY(read_sample(loader, reader, slot, slot->samples[row],
+                           slot->pixels + (size_t)row * loader->sample_bytes, err));
     }
     return CO_OK;
 }
 
-static co_status augment_rows(const co_loader *loader, const uint8_t *resident, ring_slot *slot,
-                              co_error *err)
+static co_status augment_rows(const co_loader *loader, co_sample_reader *reader,
+                              const uint8_t *resident, ring_slot *slot, co_error *err)
 {
     const co_dataset_info *info = co_dataset_describe(loader->set);
     const co_image_shape shape = {info->channels, info->height, info->width};
@@ -155,20 +179,17 @@ static co_status augment_rows(const co_loader *loader, const uint8_t *resident, 
         if (resident != NULL) {
             in = resident + sample * loader->sample_bytes;
         } else {
-            CO_TRY(
-                co_dataset_fetch(loader->set, loader->options.split, sample, slot->scratch, err));
+            CO_TRY(read_sample(loader, reader, slot, sample, slot->scratch, err));
         }
-        const co_rng_key key = {.seed = loader->options.seed,
-                                .replica = loader->options.replica,
-                                .epoch = slot->batch.epoch,
-                                .sample = sample};
+        const co_rng_key key = key_of(loader, slot, sample);
         co_augment_apply(&loader->options.augment, &shape, &key, in,
                          slot->pixels + (size_t)row * loader->sample_bytes);
     }
     return CO_OK;
 }
 
-static co_status gather(const co_loader *loader, ring_slot *slot, co_error *err)
+static co_status gather(const co_loader *loader, co_sample_reader *reader, ring_slot *slot,
+                        co_error *err)
 {
     const int32_t *labels = co_dataset_labels(loader->set, loader->options.split);
     for (int row = 0; row < slot->batch.rows; row++) {
@@ -176,10 +197,10 @@ static co_status gather(const co_loader *loader, ring_slot *slot, co_error *err)
     }
     const void *resident = co_dataset_resident(loader->set, loader->options.split);
     if (co_augment_any(&loader->options.augment)) {
-        return augment_rows(loader, resident, slot, err);
+        return augment_rows(loader, reader, resident, slot, err);
     }
     if (resident == NULL) {
-        return fetch_rows(loader, slot, err);
+        return fetch_rows(loader, reader, slot, err);
     }
     copy_rows(loader, resident, slot);
     return CO_OK;
@@ -192,13 +213,19 @@ static uint64_t waiting_batches(const co_loader *loader)
     return atomic_load(&loader->claimed) - atomic_load(&loader->released);
 }
 
+/* Under claim_lock. */
+static bool may_claim(const co_loader *loader)
+{
+    bool over = loader->options.once && loader->epoch != loader->sought_epoch;
+    return loader->running && !over && waiting_batches(loader) < (uint64_t)loader->depth;
+}
+
 /* Waits for room, then takes the next batch number; false: the loader is being destroyed. */
 static bool claim(co_loader *loader, uint64_t *number)
 {
     pthread_mutex_lock(&loader->claim_lock);
     atomic_fetch_add(&loader->idle, 1); /* before the look at `released`: see release_batch */
-    while (!loader->closing &&
-           (!loader->running || waiting_batches(loader) >= (uint64_t)loader->depth)) {
+    while (!loader->closing && !may_claim(loader)) {
         pthread_cond_wait(&loader->room, &loader->claim_lock);
     }
     atomic_fetch_sub(&loader->idle, 1);
@@ -214,11 +241,12 @@ static bool claim(co_loader *loader, uint64_t *number)
 
 static void *helper_main(void *arg)
 {
-    co_loader *loader = arg;
+    const struct helper *self = arg;
+    co_loader *loader = self->loader;
     uint64_t number = 0;
     while (claim(loader, &number)) {
         ring_slot *slot = &loader->slots[number % (uint64_t)loader->depth];
-        slot->status = gather(loader, slot, &slot->fault);
+        slot->status = gather(loader, self->reader, slot, &slot->fault);
         atomic_store(&slot->filled, number + 1);
         if (atomic_load(&loader->owner_waits)) {
             pthread_mutex_lock(&loader->wait_lock);
@@ -287,7 +315,7 @@ co_status co_loader_seek(co_loader *loader, uint32_t epoch, uint32_t batch, co_e
     }
     loader->taken = claimed;
     atomic_store(&loader->released, claimed);
-    loader->epoch = loader->next_epoch = epoch;
+    loader->epoch = loader->next_epoch = loader->sought_epoch = epoch;
     loader->batch = loader->next_batch = batch;
     loader->running = true;
     pthread_cond_broadcast(&loader->room);
@@ -314,7 +342,7 @@ static co_status next_inline(co_loader *loader, const co_batch **out, co_error *
     ring_slot *slot = &loader->slots[0];
     list_batch(loader, slot);
     advance(loader);
-    CO_TRY(gather(loader, slot, err));
+    CO_TRY(gather(loader, loader->helper[0].reader, slot, err));
     *out = &slot->batch;
     return CO_OK;
 }
@@ -324,7 +352,8 @@ co_status co_loader_next(co_loader *loader, const co_batch **out, co_error *err)
     if (loader->threads == 0) {
         return next_inline(loader, out, err);
     }
-    if (!loader->running) { /* written by this thread only */
+    bool over = loader->options.once && loader->next_epoch != loader->sought_epoch;
+    if (!loader->running || over) { /* written by this thread only */
         CO_TRY(co_loader_seek(loader, loader->next_epoch, loader->next_batch, err));
     }
     release_batch(loader);
@@ -360,6 +389,12 @@ static co_status check_options(const co_dataset *set, const co_loader_options *o
         return co_fail(err, CO_USAGE,
                        "%s: its samples are no bytes: they cannot be augmented; switch the "
                        "augment_ settings off",
+                       info->name);
+    }
+    if (options->augment.area > 0.0 && !info->image_files) {
+        return co_fail(err, CO_USAGE,
+                       "%s: a random-resized crop is cut out of image files, and this set has "
+                       "none; switch augment_resized_crop off, or use augment_crop",
                        info->name);
     }
     const co_image_shape shape = {info->channels, info->height, info->width};
@@ -412,10 +447,19 @@ static co_status allocate(co_loader *loader, co_error *err)
     return CO_OK;
 }
 
+static co_status open_readers(co_loader *loader, co_error *err)
+{
+    for (int i = 0; i < loader->options.threads || i == 0; i++) {
+        loader->helper[i].loader = loader;
+        CO_TRY(co_dataset_reader_open(loader->set, &loader->helper[i].reader, err));
+    }
+    return CO_OK;
+}
+
 static co_status start_helpers(co_loader *loader, co_error *err)
 {
     for (int i = 0; i < loader->options.threads; i++) {
-        int error = pthread_create(&loader->thread[i], NULL, helper_main, loader);
+        int error = pthread_create(&loader->thread[i], NULL, helper_main, &loader->helper[i]);
         if (error != 0) {
             return co_fail_errno(err, CO_MEMORY, error, "cannot start loader thread %d of %d",
                                  i + 1, loader->options.threads);
@@ -458,6 +502,9 @@ co_status co_loader_create(co_dataset *set, const co_loader_options *options, co
     set_up(loader, set, options);
     co_status status = allocate(loader, err);
     if (status == CO_OK) {
+        status = open_readers(loader, err);
+    }
+    if (status == CO_OK) {
         status = start_helpers(loader, err);
     }
     if (status != CO_OK) {
@@ -474,6 +521,9 @@ void co_loader_destroy(co_loader *loader)
         return;
     }
     stop_helpers(loader);
+    for (int i = 0; i < MAX_THREADS; i++) {
+        co_dataset_reader_close(loader->set, loader->helper[i].reader);
+    }
     pthread_cond_destroy(&loader->complete);
     pthread_mutex_destroy(&loader->wait_lock);
     pthread_cond_destroy(&loader->room);

@@ -26,6 +26,7 @@ typedef struct co_loader_options {
     bool shuffle;            /* else in the order of `indices` */
     bool drop_last;          /* leave out an incomplete last batch */
     int threads;             /* 0 = gather in the caller */
+    bool once;               /* helpers stop at the end of an epoch, until the next seek */
     int depth;               /* batches in the ring (threads > 0); 0 = a good number */
     uint64_t seed;           /* with replica: keys the permutations, and is copied to the batches */
     uint32_t replica;        /* 0 where data are partitioned */

@@ -21,6 +21,9 @@ static co_normalise_rule rule_of(const co_settings *settings, const co_dataset_i
             return strcmp(info->name, "cifar10") == 0 ? CO_NORMALISE_CIFAR10
                                                       : CO_NORMALISE_CIFAR100;
         }
+        if (info->image_files) {
+            return CO_NORMALISE_IMAGENET;
+        }
         if (info->pixel == CO_PIXEL_F32) {
             return CO_NORMALISE_NONE; /* who stores floats has scaled them */
         }
@@ -39,6 +42,9 @@ co_dataset_options co_job_dataset_options(const co_settings *settings)
         .bad_policy = skip ? CO_BAD_SKIP : CO_BAD_ERROR,
         .bad_budget = (uint32_t)settings->bad_samples_budget,
         .cache_dir = settings->cache_dir,
+        .image_size = settings->image_size,
+        .image_resize = settings->image_resize,
+        .test_share = settings->test_share,
     };
 }
 
@@ -70,6 +76,8 @@ static co_augment augment_of(const co_job *job)
         .crop = job->settings->augment_crop,
         .flip = flips[job->settings->augment_flip],
         .shift = job->settings->augment_shift,
+        .area = job->settings->augment_resized_crop,
+        .ratio = job->settings->augment_ratio,
         .cutout = job->settings->augment_cutout,
     };
     co_augment_fill_zero(&augment, &job->pixels);
@@ -93,6 +101,12 @@ co_status co_job_open_train_loader(co_job *job, co_error *err)
     return co_loader_create(job->dataset, &options, &job->train_loader, err);
 }
 
+/* Decoding takes as long as evaluating; what is in memory is not worth the threads. */
+static int evaluation_threads(const co_job *job)
+{
+    return co_dataset_describe(job->dataset)->image_files ? job->settings->loader_threads : 0;
+}
+
 co_status co_job_open_validation_loader(co_job *job, co_error *err)
 {
     const co_loader_options options = {
@@ -100,6 +114,8 @@ co_status co_job_open_validation_loader(co_job *job, co_error *err)
         .indices = job->validation_subset.indices,
         .count = job->validation_subset.count,
         .batch = co_settings_eval_batch_size(job->settings),
+        .threads = evaluation_threads(job),
+        .once = true,
         .seed = job->settings->seed,
     };
     return co_loader_create(job->dataset, &options, &job->validation_loader, err);
@@ -110,6 +126,8 @@ co_status co_job_open_test_loader(co_job *job, co_error *err)
     const co_loader_options options = {
         .split = CO_SPLIT_TEST,
         .batch = co_settings_eval_batch_size(job->settings),
+        .threads = evaluation_threads(job),
+        .once = true,
         .seed = job->settings->seed,
     };
     return co_loader_create(job->dataset, &options, &job->test_loader, err);

@@ -62,6 +62,16 @@ static void test_s1(void **state)
     co_conf_free(&conf);
     LOAD(&conf, .arguments = {"--profile", "s1", "--dataset", "cifar10", NULL});
     assert_int_equal(conf.values.normalize, CO_CONF_NORMALIZE_IMAGENET);
+    expect_doubles(conf.values.augment_resized_crop, 0.0);
+    co_conf_free(&conf);
+    LOAD(&conf, .arguments = {"--profile", "s1", "--dataset", "tinyimagenet", NULL});
+    expect_doubles(conf.values.augment_resized_crop, 0.08);
+    assert_int_equal(conf.values.augment_flip, CO_CONF_FLIP_RANDOM);
+    co_conf_free(&conf);
+    LOAD(&conf,
+         .arguments = {"--profile", "s1", "--dataset", "core50", "--augment-flip", "none", NULL});
+    expect_doubles(conf.values.augment_resized_crop, 0.0);
+    assert_int_equal(conf.values.augment_flip, CO_CONF_FLIP_NONE);
     co_conf_free(&conf);
 }
 

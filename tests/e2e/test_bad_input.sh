@@ -53,7 +53,7 @@ rows=("${run[@]}" --dataset npy --dataset-dir "$TMP/rows" --model "$TMP/rows.yam
 expect 0 "test accuracy" "${rows[@]}" --run-dir "$TMP/rows-run"
 expect 2 "--tta flip mirrors images" "${rows[@]}" --tta flip
 
-expect 2 "arrives with" "${run[@]}" --dataset tinyimagenet
+expect 3 "wnids.txt" "${run[@]}" --dataset tinyimagenet --dataset-dir "$TMP/empty"
 if [ -d "$DATA/mnist" ]; then
     mkdir "$TMP/mnist" "$TMP/test-cut"
     for file in train-images-idx3 train-labels-idx1 t10k-images-idx3 t10k-labels-idx1; do
