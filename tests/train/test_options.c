@@ -38,7 +38,9 @@ static float *copy_of(const float *values, size_t count)
 {
     float *copy = malloc((count + 1) * sizeof(float));
     assert_non_null(copy);
-    memcpy(copy, values, count * sizeof(float));
+    if (count > 0) { /* a network without batch norm has no statistics */
+        memcpy(copy, values, count * sizeof(float));
+    }
     return copy;
 }
 
