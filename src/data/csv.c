@@ -108,7 +108,7 @@ static uint32_t columns_of(const co_csv *csv, uint32_t row)
 
 uint32_t co_csv_columns(const co_csv *csv)
 {
-    uint32_t counts[FIRST_ROWS];
+    uint32_t counts[FIRST_ROWS] = {0};
     int rows = csv->rows < FIRST_ROWS ? (int)csv->rows : FIRST_ROWS;
     int best = 0;
     int most = 0;

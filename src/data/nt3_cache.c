@@ -163,12 +163,12 @@ static void point_into(co_nt3_content *content)
     content->bad.count = header->left_out;
     for (int split = 0; split < CO_SPLITS; split++) {
         content->samples[split] = header->samples[split];
-        content->labels[split] = (const int32_t *)at;
+        content->labels[split] = (const int32_t *)(const void *)at;
         at += header->samples[split] * sizeof(int32_t);
     }
     at = content->mapped.data + HEADER_BYTES + label_bytes(header->samples);
     for (int split = 0; split < CO_SPLITS; split++) {
-        content->values[split] = (const float *)at;
+        content->values[split] = (const float *)(const void *)at;
         at += (size_t)header->samples[split] * header->features * sizeof(float);
     }
     for (uint64_t i = 0; i < header->left_out && i < CO_BAD_LISTED; i++) {

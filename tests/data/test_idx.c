@@ -143,8 +143,9 @@ static void test_names(void **state)
     (void)state;
     assert_string_equal(co_dataset_name(0), "mnist");
     assert_string_equal(co_dataset_name(1), "fashion_mnist");
-    assert_string_equal(co_dataset_name(6), "glyphs");
-    assert_null(co_dataset_name(7));
+    assert_string_equal(co_dataset_name(6), "nt3");
+    assert_string_equal(co_dataset_name(7), "glyphs");
+    assert_null(co_dataset_name(8));
     assert_null(co_dataset_name(-1));
 }
 
