@@ -12,7 +12,7 @@ build="gcc libc6-dev make cmake ninja-build pkg-config
        libjpeg62-turbo-dev libspng-dev"
 test="libcmocka-dev"
 dev="clang clang-format clang-tidy cppcheck libclang-rt-14-dev"
-bench="python3-torch python3-numpy libopenblas0"
+bench="python3-torch python3-torchvision python3-numpy libopenblas0"
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
