@@ -14,7 +14,10 @@
     X(CO_CONF_NORMALIZE_DATASET, "dataset")                                                        \
     X(CO_CONF_NORMALIZE_HALF, "half")                                                              \
     X(CO_CONF_NORMALIZE_IMAGENET, "imagenet")                                                      \
+    X(CO_CONF_NORMALIZE_CIFAR10, "cifar10")                                                        \
+    X(CO_CONF_NORMALIZE_CIFAR100, "cifar100")                                                      \
     X(CO_CONF_NORMALIZE_SCALAR, "scalar")                                                          \
+    X(CO_CONF_NORMALIZE_CHANNEL, "channel")                                                        \
     X(CO_CONF_NORMALIZE_NONE, "none")
 
 #define CO_FLIP_CHOICES(X)                                                                         \

@@ -14,6 +14,12 @@ static co_normalise_rule rule_of(const co_settings *settings, const co_dataset_i
         return CO_NORMALISE_HALF;
     case CO_CONF_NORMALIZE_IMAGENET:
         return CO_NORMALISE_IMAGENET;
+    case CO_CONF_NORMALIZE_CIFAR10:
+        return CO_NORMALISE_CIFAR10;
+    case CO_CONF_NORMALIZE_CIFAR100:
+        return CO_NORMALISE_CIFAR100;
+    case CO_CONF_NORMALIZE_CHANNEL:
+        return CO_NORMALISE_CHANNEL;
     case CO_CONF_NORMALIZE_NONE:
         return CO_NORMALISE_NONE;
     case CO_CONF_NORMALIZE_DATASET:
@@ -116,6 +122,8 @@ co_status co_job_open_validation_loader(co_job *job, co_error *err)
         .batch = co_settings_eval_batch_size(job->settings),
         .threads = evaluation_threads(job),
         .once = true,
+        .depth =
+            1, /* or as few as the threads can do with: what is not trained on costs no memory */
         .seed = job->settings->seed,
     };
     return co_loader_create(job->dataset, &options, &job->validation_loader, err);
@@ -128,6 +136,8 @@ co_status co_job_open_test_loader(co_job *job, co_error *err)
         .batch = co_settings_eval_batch_size(job->settings),
         .threads = evaluation_threads(job),
         .once = true,
+        .depth =
+            1, /* or as few as the threads can do with: what is not trained on costs no memory */
         .seed = job->settings->seed,
     };
     return co_loader_create(job->dataset, &options, &job->test_loader, err);

@@ -185,6 +185,72 @@ static void test_absurd_sizes(void **state)
     idx_free(&image);
 }
 
+/* A progressive file whose first scan comes again and again: each costs a pass over the image. */
+static idx_image repeat_scan(const idx_image *image, size_t times)
+{
+    size_t scan = 0; /* its first SOS marker, and the marker behind the data of that scan */
+    while (image->bytes[scan] != 0xFF || image->bytes[scan + 1] != 0xDA) {
+        scan++;
+    }
+    size_t end = scan + 2;
+    while (image->bytes[end] != 0xFF || image->bytes[end + 1] == 0) {
+        end++;
+    }
+    size_t bytes = end - scan;
+    idx_image out = {.bytes = malloc(image->size + times * bytes),
+                     .size = image->size + times * bytes};
+    assert_non_null(out.bytes);
+    memcpy(out.bytes, image->bytes, end);
+    for (size_t i = 0; i < times; i++) {
+        memcpy(out.bytes + end + i * bytes, image->bytes + scan, bytes);
+    }
+    memcpy(out.bytes + end + times * bytes, image->bytes + end, image->size - end);
+    return out;
+}
+
+static void test_endless_scans(void **state)
+{
+    (void)state;
+    static uint8_t planes[3 * SIDE * SIDE];
+    co_error err;
+    const picture one = {.form = PICTURE_PROGRESSIVE, .width = 64, .height = 64, .seed = 1};
+    idx_image image = jpeg_build(&one);
+    idx_image few = repeat_scan(&image, 3);
+    assert_ok(read_built(&few, NULL, planes, &err), &err);
+    idx_image many = repeat_scan(&image, 400);
+    assert_fault(read_built(&many, NULL, planes, &err), CO_DATA, &err, "here.img",
+                 "more than 256 scans", NULL);
+    idx_free(&image);
+    idx_free(&few);
+    idx_free(&many);
+}
+
+/* A large file is mapped, a small one copied; neither changes a byte. */
+static void test_files(void **state)
+{
+    static uint8_t from_file[3 * SIDE * SIDE];
+    static uint8_t from_memory[3 * SIDE * SIDE];
+    static const int sides[] = {60, 1400};
+    for (int i = 0; i < 2; i++) {
+        co_error err;
+        char path[HELPER_PATH];
+        co_image_reader *reader = NULL;
+        const picture one = {
+            .form = PICTURE_FULL, .width = sides[i], .height = sides[i], .seed = 4};
+        idx_image image = jpeg_build(&one);
+        assert_true(image.size < 100000 || image.size > (1 << 18));
+        put_bytes(*state, "file.jpg", image.bytes, image.size);
+        (void)snprintf(path, sizeof(path), "%s/file.jpg", (const char *)*state);
+        assert_ok(co_image_reader_create(&reader, &err), &err);
+        assert_ok(co_image_read(reader, path, &frame, NULL, from_file, &err), &err);
+        assert_ok(co_image_verify(reader, path, &err), &err);
+        co_image_reader_destroy(reader);
+        assert_ok(read_built(&image, NULL, from_memory, &err), &err);
+        assert_memory_equal(from_file, from_memory, sizeof(from_file));
+        idx_free(&image);
+    }
+}
+
 /* A PNG that promises 60000 x 60000 in a few bytes; one whose data are more than its size. */
 static void test_png_bombs(void **state)
 {
@@ -289,11 +355,18 @@ static void test_random_rects(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_png_kinds),   cmocka_unit_test(test_jpeg_kinds),
-        cmocka_unit_test(test_parts),       cmocka_unit_test(test_cut_off),
-        cmocka_unit_test(test_no_image),    cmocka_unit_test(test_absurd_sizes),
-        cmocka_unit_test(test_png_bombs),   cmocka_unit_test(test_orientation),
-        cmocka_unit_test(test_exif_damage), cmocka_unit_test(test_random_rects),
+        cmocka_unit_test(test_png_kinds),
+        cmocka_unit_test(test_jpeg_kinds),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_cut_off),
+        cmocka_unit_test(test_no_image),
+        cmocka_unit_test(test_absurd_sizes),
+        cmocka_unit_test(test_png_bombs),
+        cmocka_unit_test(test_endless_scans),
+        cmocka_unit_test_setup_teardown(test_files, folder_make, folder_remove),
+        cmocka_unit_test(test_orientation),
+        cmocka_unit_test(test_exif_damage),
+        cmocka_unit_test(test_random_rects),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,13 @@ for threads in 0 1 4; do
         fail "$threads loader threads give other weights"
 done
 
+# Normalisation by measured and by other sets' constants: other inputs, so other weights.
+for rule in channel cifar10 scalar; do
+    expect 0 "test accuracy" "${run[@]}" --normalize $rule --run-dir "$TMP/$rule"
+    cmp -s "$TMP/run0/model.safetensors" "$TMP/$rule/model.safetensors" &&
+        fail "--normalize $rule changes nothing"
+done
+
 # One photograph cut off, one that is none, one empty: three are named, and left out when asked.
 mapfile -t roses < <(find "$TMP/photos/roses" -name '*.jpg' | sort)
 truncate -s 3000 "${roses[2]}"
