@@ -9,6 +9,8 @@
 #   ROUNDS=5  MODELS="lenet5 cnn1 mnistnet"  THREADS="1 2"  BATCH=64  SECONDS_PER_CHUNK=0.5
 #   CHUNKS=3  PYTHON=/usr/bin/python3  LAYERS="lenet5:64 resnet:32"
 # LAYERS (model:batch) names the steps that are shown by kind of layer, beside lower bounds.
+# A model may have a batch of its own: MODELS="resnet18:32 resnet18:128 resnet50:16 candlenet:16"
+# are the big networks (resnet50: 64x64 images, 200 classes).
 # Writes every run to <build>/bench/runs.tsv and the table to <build>/bench/table.tsv.
 set -euo pipefail
 
@@ -66,8 +68,28 @@ field() { # of one JSON line
     sed -n "s/.*\"$2\": \"\\{0,1\\}\\([^,\"}]*\\).*/\\1/p" <<<"$1"
 }
 
+# What cohort calls a model of peer/nets.py, with its settings: an option per line.
+our_model() {
+    case $1 in
+    resnet18) printf '%s\n' --model resnet ;;
+    resnet50)
+        printf '%s\n' --model resnet --model-config "{depth: 50, stem: imagenet}" --size 64 \
+            --classes 200
+        ;;
+    *) printf '%s\n' --model "$1" ;;
+    esac
+}
+# Samples of the set: large ones are few.
+samples() {
+    case $1 in
+    candlenet) echo 64 ;;
+    resnet50) echo 1024 ;;
+    *) echo 4096 ;;
+    esac
+}
+
 hertz=$(getconf CLK_TCK)
-# measure ROUND WHO LAYOUT MODEL THREADS command...: one line of runs.tsv
+# measure ROUND WHO LAYOUT MODEL[:BATCH] THREADS command...: one line of runs.tsv
 measure() {
     local round=$1 who=$2 layout=$3 model=$4 threads=$5
     shift 5
@@ -76,12 +98,16 @@ measure() {
     own=$(<"$build/bench/own")
     ticks=$(busy_ticks)
     wall=$EPOCHREALTIME
-    line=$("$@" --model "$model" --threads "$threads" --batch "$batch" --started "$wall") || exit 1
+    local size=$batch name=${model%:*} options
+    [[ $model != *:* ]] || size=${model#*:}
+    mapfile -t options < <([[ $who == ours ]] && our_model "$name" || printf '%s\n' --model "$name")
+    line=$("$@" "${options[@]}" --samples "$(samples "$name")" --threads "$threads" \
+        --batch "$size" --started "$wall") || exit 1
     wall=$(awk -v a="$wall" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')
     ticks=$(($(busy_ticks) - ticks))
     own_seconds >"$build/bench/own"
-    awk -v OFS='\t' -v head="$round $who $layout $model $threads" -v own="$own" -v ticks="$ticks" \
-        -v hz="$hertz" -v wall="$wall" -v rate="$(field "$line" img_s)" \
+    awk -v OFS='\t' -v head="$round $who $layout $name:$size $threads" -v own="$own" \
+        -v ticks="$ticks" -v hz="$hertz" -v wall="$wall" -v rate="$(field "$line" img_s)" \
         -v first="$(field "$line" first_step_ms)" -v rss="$(field "$line" peak_rss_mib)" \
         -v cpu="$(field "$line" cpu_us)" \
         -v gflops="$(field "$line" gflops)" -v peak="$(field "$line" peak_gflops)" \
@@ -136,7 +162,7 @@ start_peer() {
     env "${peer_env[@]}" "$python" "$here/peer/step.py" --tuned --first-step-only
 }
 
-awk -v limit=$limit -v batch="$batch" -v table="$table" -f "$here/table.awk" "$runs"
+awk -v limit=$limit -v table="$table" -f "$here/table.awk" "$runs"
 if [[ -x $build/cohort ]]; then
     start_runs=$(mktemp -d)
     trap 'rm -rf "$start_runs"' EXIT

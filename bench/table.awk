@@ -59,18 +59,19 @@ END {
         mark = ""
         if (n == 0) { n = collect(keys[k], 1); mark = "!"; unclean = 1 }
         split(keys[k], part, FS)
+        split(part[1], name, ":")
         lo = low; hi = high
         A = median(a, n); B = median(b, n); C = median(c, n); D = median(d, n)
         E = median(e, n); F = median(f, n); G = median(g, n); H = median(h, n)
         P = median(p, n)
-        printf "%-10s %5d %7d %10s %10.0f %7s %16s %9s %6.0f%% %14s %15s %d%s\n", part[1], batch,
+        printf "%-10s %5d %7d %10s %10.0f %7s %16s %9s %6.0f%% %14s %15s %d%s\n", name[1], name[2],
                part[2], (A > 0 ? sprintf("%.0f", A) : "-"), B, (A > 0 ? sprintf("%.2fx", C) : "-"),
                (A > 0 ? sprintf("(%.2f-%.2f)", lo, hi) : "-"), (A > 0 ? sprintf("%.2fx", P) : "-"),
                100 * D, sprintf("%.0f / %.0f", E, F),
                sprintf("%.0f / %.0f", G, H), n, mark
         printf "%s\t%d\t%d\t%.0f\t%.0f\t%.3f\t%.3f\t%.3f\t%.3f\t" \
                "%.1f\t%.1f\t%.1f\t%.1f\t%d%s\t%.3f\n",
-               part[1], batch, part[2], A, B, C, lo, hi, D, E, F, G, H, n, mark, P >table
+               name[1], name[2], part[2], A, B, C, lo, hi, D, E, F, G, H, n, mark, P >table
     }
     if (rounds > 0) print "first step and memory: peer / ours. Ratio: median of the rounds' ratios."
     if (unclean) print "!: another process was busy in every round; these numbers are not clean."

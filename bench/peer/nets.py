@@ -171,16 +171,44 @@ def resnet18_keras(classes=10):
     return net
 
 
-MODELS = {"lenet5": LeNet5, "cnn1": Cnn1, "mnistnet": MnistNet}
+class CandleNet(nn.Module):
+    """NT3; its pool of width 1 is left out, as in cohort's."""
+
+    def __init__(self, dropout=True):
+        super().__init__()
+        self.conv1 = nn.Conv1d(1, 128, 20)
+        self.conv2 = nn.Conv1d(128, 128, 10)
+        self.fc1 = nn.Linear(773760, 200)
+        self.fc2 = nn.Linear(200, 20)
+        self.fc3 = nn.Linear(20, 2)
+        self.drop = nn.Dropout(0.1 if dropout else 0.0)
+
+    def forward(self, x):
+        x = F.relu(self.conv1(x.flatten(2)))
+        x = F.max_pool1d(F.relu(self.conv2(x)), 10)
+        x = self.drop(F.relu(self.fc1(x.flatten(1))))
+        return self.fc3(F.relu(self.fc2(x)))
+
+
+MODELS = {"lenet5": LeNet5, "cnn1": Cnn1, "mnistnet": MnistNet, "candlenet": CandleNet}
 IMAGE_MODELS = {"resnet": resnet, "resnet-s1": ResNetS1, "resnet18-keras": resnet18_keras,
                 "fastresnet": FastResNet}
-INPUT = (1, 28, 28)
-CLASSES = 10
+# Of the benchmark: network, settings, and (channels, height, width, classes); others are for MNIST.
+BENCH = {"resnet18": ("resnet", {"depth": 18}), "resnet50": ("resnet", {
+    "depth": 50, "stem": "imagenet", "classes": 200})}
+SHAPES = {"resnet18": (3, 32, 32, 10), "resnet50": (3, 64, 64, 200),
+          "fastresnet": (3, 32, 32, 10), "candlenet": (1, 1, 60483, 2)}
+
+
+def shape(name):
+    return SHAPES.get(name, (1, 28, 28, 10))
 
 
 def build(name, dropout=True, **config):
     """config: of the residual networks, as in --model-config; and classes."""
     torch.manual_seed(1)
+    if name in BENCH:
+        name, config = BENCH[name]
     if name in IMAGE_MODELS:
         return IMAGE_MODELS[name](**config)
     return MODELS[name](dropout)

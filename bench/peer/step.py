@@ -17,7 +17,7 @@ import environment
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--model", choices=("lenet5", "cnn1", "mnistnet"), default="lenet5")
+    p.add_argument("--model", default="lenet5", help="one of nets.py")
     p.add_argument("--batch", type=int, default=64)
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--layout", choices=("default", "channels_last"), default="default")
@@ -38,9 +38,9 @@ def resident_mib(key):
     return 0.0
 
 
-def batches(torch, args, layout):
-    images = torch.randint(0, 256, (args.samples, 1, 28, 28), dtype=torch.uint8)
-    labels = torch.randint(0, 10, (args.samples,))
+def batches(torch, args, shape, layout):
+    images = torch.randint(0, 256, (args.samples, *shape[:3]), dtype=torch.uint8)
+    labels = torch.randint(0, shape[3], (args.samples,))
     while True:
         order = torch.randperm(args.samples)
         for begin in range(0, args.samples - args.batch + 1, args.batch):
@@ -75,7 +75,7 @@ def main():
     layout = torch.channels_last if args.layout == "channels_last" else torch.contiguous_format
     net = nets.build(args.model).to(memory_format=layout).train()
     sgd = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9)
-    source = batches(torch, args, layout)
+    source = batches(torch, args, nets.shape(args.model), layout)
 
     def step(x, y):
         sgd.zero_grad(set_to_none=True)

@@ -121,11 +121,43 @@ static void check_network_shapes(const co_lane_ops *ops)
     for (uint32_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         co_lane_conv d = shapes[i];
         d.rows = d.in_channels < 16 ? 17 : 2;
-        d.stride_h = d.stride_w = d.in_channels < 16 ? 1 : 2;
+        d.stride_h = d.stride_w = d.in_channels == 18 ? 2 : 1;
         d.groups = 1;
         co_lane_conv_init(&d, ops->lanes);
         conv_check(ops, &d, 1e-5, true, i);
     }
+}
+
+/* So many weights that they are turned where they are multiplied. */
+static void check_many_weights(const co_lane_ops *ops)
+{
+    static const int cases[][5] = {/* channels in, out, plane, stride, images */
+                                   {259, 509, 2, 1, 17},
+                                   {509, 261, 5, 2, 3},
+                                   {1030, 130, 1, 1, 33},
+                                   {133, 1000, 4, 3, 2}};
+    for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        co_lane_conv d = {.rows = cases[i][4],
+                          .in_channels = cases[i][0],
+                          .out_channels = cases[i][1],
+                          .in_h = cases[i][2],
+                          .in_w = cases[i][2],
+                          .kernel_h = 1,
+                          .kernel_w = 1,
+                          .stride_h = cases[i][3],
+                          .stride_w = cases[i][3],
+                          .groups = 1,
+                          .relu = i % 2 == 0};
+        co_lane_conv_init(&d, ops->lanes);
+        conv_check(ops, &d, 1e-5, i % 2 == 0, i);
+        assert_int_equal(ops->conv_packed_floats(&d, CO_LANE_FORWARD), 0);
+    }
+}
+
+static void test_many_weights(void **state)
+{
+    (void)state;
+    test_each_isa(check_many_weights);
 }
 
 static void test_network_shapes(void **state)
@@ -154,6 +186,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_network_shapes),
+        cmocka_unit_test(test_many_weights),
         cmocka_unit_test(test_random_shapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

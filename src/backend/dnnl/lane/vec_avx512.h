@@ -148,6 +148,12 @@ CO_INLINE void vf_partial_store(float *p, vf a, int count)
     _mm512_mask_storeu_ps(p, (vm)((1u << count) - 1u), a);
 }
 
+/* Lane i of the result is lane index[i] of a (0 .. 15) or b (16 .. 31). */
+CO_INLINE vf vf_of_two(vf a, vf b, vi index)
+{
+    return _mm512_permutex2var_ps(a, index, b);
+}
+
 /* Lane i of the result is the sum over the lanes of v[i]. */
 CO_INLINE vf vf_sum_each(const vf *v)
 {
