@@ -58,7 +58,8 @@ static void test_wrong_types(void **state)
          .arguments = {"--milestones", "3,x", NULL});
     FAIL("--optimizer: 'sgdd' is not one of sgd, adam, adamw; did you mean 'sgd'?",
          .arguments = {"--optimizer", "sgdd", NULL});
-    FAIL("--normalize: 'zscore' is not one of dataset, half, imagenet, scalar, none",
+    FAIL("--normalize: 'zscore' is not one of dataset, half, imagenet, cifar10, cifar100, scalar, "
+         "channel, none",
          .arguments = {"--normalize", "zscore", NULL});
     FAIL("--model: the value is not UTF-8 text", .arguments = {"--model", "\xff", NULL});
     FAIL("--lr: needs a value (a number)", .arguments = {"--lr", NULL});
