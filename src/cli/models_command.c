@@ -98,15 +98,20 @@ static void print_bill(const co_job *job, size_t program_bytes)
     co_cli_print_row(stdout, "total", "%12s  (%zu bytes)", text, total);
 }
 
-/* Builds what `cohort train` would with these settings, and prints what it holds. */
-static co_status print_memory(const co_settings *settings, co_error *err)
+/* Builds what `cohort train` would with these settings, and prints what it holds. like: what the
+ * samples look like when the data set named has others. */
+static co_status print_memory(const co_settings *settings, const co_dataset_info *like,
+                              co_error *err)
 {
     size_t program_bytes = co_cli_resident_bytes();
     co_job *job = NULL;
-    CO_TRY(co_job_open_training(settings, &job, err));
+    CO_TRY(like != NULL ? co_job_open_blank(settings, like, &job, err)
+                        : co_job_open_training(settings, &job, err));
     printf("\nmemory of a training process (%s, batch %d, %d thread%s)\n",
-           co_dataset_describe(job->dataset)->name, settings->batch_size,
-           co_team_threads(job->team), co_team_threads(job->team) == 1 ? "" : "s");
+           like != NULL ? "without its data set: name it with --dataset"
+                        : co_dataset_describe(job->dataset)->name,
+           settings->batch_size, co_team_threads(job->team),
+           co_team_threads(job->team) == 1 ? "" : "s");
     print_bill(job, program_bytes);
     co_job_close(job);
     return CO_OK;
@@ -144,12 +149,20 @@ static co_status print_model(const co_cli *cli, const co_model_info *usual, co_e
     printf("%s: %s\n\n", info.name, info.summary);
     print_layers(graph);
     co_graph_destroy(graph);
-    if (fits) {
-        return print_memory(settings, err);
-    }
-    printf("\nmemory: name a data set of %dx%dx%d samples with --dataset\n", info.input.channels,
-           info.input.height, info.input.width);
-    return CO_OK;
+    /* Rows of numbers are floats, as in NT3; pictures are bytes. */
+    bool bytes = info.input.height > 1;
+    const size_t values = co_shape_count(info.input);
+    const co_dataset_info like = {
+        .name = "blank",
+        .format = "drawn",
+        .channels = info.input.channels,
+        .height = info.input.height,
+        .width = info.input.width,
+        .pixel = bytes ? CO_PIXEL_U8 : CO_PIXEL_F32,
+        .sample_bytes = bytes ? values : values * sizeof(float),
+        .classes = info.classes,
+    };
+    return print_memory(settings, fits ? NULL : &like, err);
 }
 
 static co_status print_yaml(const co_settings *settings, const co_model_info *info, co_error *err)

@@ -171,5 +171,8 @@ bool co_nt3_is(const char *name); /* "nt3", or S1's "candle" */
 CO_MUST_CHECK co_status co_nt3_open(const char *dir, const co_dataset_options *options,
                                     co_dataset **out, co_error *err);
 CO_MUST_CHECK co_status co_glyphs_open(co_dataset **out, co_error *err);
+/* 60,000 samples of zeros with label 0 in the form of *like (its counts are ignored; what it
+ * points to is borrowed): for the memory bill of a network whose data are not there. */
+CO_MUST_CHECK co_status co_blank_open(const co_dataset_info *like, co_dataset **out, co_error *err);
 
 #endif

@@ -4,9 +4,9 @@
 #include "train/job_parts.h"
 #include "train/weights.h"
 
+/* The rest of a job, once its data are open. */
 static co_status open_common(co_job *job, co_error *err)
 {
-    CO_TRY(co_job_open_data(job, err));
     CO_TRY(co_job_open_model(job, err));
     return co_agent_base(job->settings->label_smoothing, &job->agent, err);
 }
@@ -78,6 +78,7 @@ static co_status open_training(co_job *job, co_error *err)
 
 static co_status open_evaluation(co_job *job, const char *weights, co_error *err)
 {
+    CO_TRY(co_job_open_data(job, err));
     CO_TRY(open_common(job, err));
     CO_TRY(co_weights_load(weights, job->model, err));
     return co_job_compile(job, false, err);
@@ -93,17 +94,36 @@ static co_status new_job(const co_settings *settings, co_job **out, co_error *er
     return CO_OK;
 }
 
-co_status co_job_open_training(const co_settings *settings, co_job **out, co_error *err)
+static co_status open_data_and_training(co_job *job, const co_dataset_info *like, co_error *err)
+{
+    CO_TRY(like != NULL ? co_job_open_no_data(job, like, err) : co_job_open_data(job, err));
+    return open_training(job, err);
+}
+
+/* like: of a set of zeros; NULL: the data set of the settings. */
+static co_status open_job(const co_settings *settings, const co_dataset_info *like, co_job **out,
+                          co_error *err)
 {
     co_job *job = NULL;
     CO_TRY(new_job(settings, &job, err));
-    co_status status = open_training(job, err);
+    co_status status = open_data_and_training(job, like, err);
     if (status != CO_OK) {
         co_job_close(job);
         return status;
     }
     *out = job;
     return CO_OK;
+}
+
+co_status co_job_open_training(const co_settings *settings, co_job **out, co_error *err)
+{
+    return open_job(settings, NULL, out, err);
+}
+
+co_status co_job_open_blank(const co_settings *settings, const co_dataset_info *like, co_job **out,
+                            co_error *err)
+{
+    return open_job(settings, like, out, err);
 }
 
 co_status co_job_open_evaluation(const co_settings *settings, const char *weights, co_job **out,

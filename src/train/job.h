@@ -50,6 +50,9 @@ typedef struct co_job {
 /* Opens all that training needs. *out belongs to the caller: co_job_close. */
 CO_MUST_CHECK co_status co_job_open_training(const co_settings *settings, co_job **out,
                                              co_error *err);
+/* The same without data: samples of zeros in the form of *like. For memory bills. */
+CO_MUST_CHECK co_status co_job_open_blank(const co_settings *settings, const co_dataset_info *like,
+                                          co_job **out, co_error *err);
 /* Opens what evaluation on the test samples needs, with these weights (a safetensors file). */
 CO_MUST_CHECK co_status co_job_open_evaluation(const co_settings *settings, const char *weights,
                                                co_job **out, co_error *err);

@@ -63,6 +63,12 @@ co_status co_job_open_data(co_job *job, co_error *err)
     return co_normalise(job->dataset, rule_of(settings, info), &job->pixels, err);
 }
 
+co_status co_job_open_no_data(co_job *job, const co_dataset_info *like, co_error *err)
+{
+    CO_TRY(co_blank_open(like, &job->dataset, err));
+    return co_normalise(job->dataset, CO_NORMALISE_NONE, &job->pixels, err);
+}
+
 co_status co_job_split_data(co_job *job, co_error *err)
 {
     const co_settings *settings = job->settings;

@@ -6,6 +6,8 @@
 #include "train/job.h"
 
 CO_MUST_CHECK co_status co_job_open_data(co_job *job, co_error *err);
+CO_MUST_CHECK co_status co_job_open_no_data(co_job *job, const co_dataset_info *like,
+                                            co_error *err); /* zeros */
 CO_MUST_CHECK co_status co_job_split_data(co_job *job, co_error *err);
 CO_MUST_CHECK co_status co_job_open_train_loader(co_job *job, co_error *err);
 CO_MUST_CHECK co_status co_job_open_validation_loader(co_job *job, co_error *err);

@@ -6,6 +6,7 @@ expect 0 "61706" "$COHORT" models
 expect 0 "1199882" "$COHORT" models
 expect 0 "total" "$COHORT" models lenet5
 expect 0 "conv2" "$COHORT" models mnistnet
+expect 0 "without its data set" "$COHORT" models resnet --model-config "{'width': 8}"
 expect 2 "lenet5" "$COHORT" models lenet6
 expect 0 "21282122" "$COHORT" models resnet --model-config "{'depth': 34}"
 expect 2 "did you mean 'depth'?" "$COHORT" models resnet --model-config "{'dept': 34}"
