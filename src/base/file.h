@@ -67,6 +67,12 @@ CO_MUST_CHECK co_status co_line_file_open(const co_files *files, const char *pat
 /* Writes `bytes` characters, which end with a newline, in one call; no allocation. */
 CO_MUST_CHECK co_status co_line_file_append(co_line_file *file, const char *lines, size_t bytes,
                                             co_error *err);
+/* As far as the system takes them: *taken is always set. A regular file takes all or nothing; a
+ * pipe without a reader, or with one that is late, may take a part and is not waited for. */
+CO_MUST_CHECK co_status co_line_file_write(co_line_file *file, const char *data, size_t bytes,
+                                           size_t *taken, co_error *err);
+/* CO_FILE when the file has no name any more: what is written would be lost. */
+CO_MUST_CHECK co_status co_line_file_check(const co_line_file *file, co_error *err);
 /* Bytes in the file: what a checkpoint records and a resumed run passes as `keep`. */
 uint64_t co_line_file_offset(const co_line_file *file);
 /* Waits until the disk has it all. */

@@ -117,13 +117,27 @@ static co_console console_of(const co_settings *settings)
     return console;
 }
 
+/* The files that a resumed run would cut back and continue. */
+static co_status add_metrics(train_command *t, co_error *err)
+{
+    const uint64_t interval = (uint64_t)t->settings->log_interval;
+    co_sink *sink = NULL;
+    CO_TRY(co_jsonl_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_METRICS), 0, interval,
+                         &sink, err));
+    CO_TRY(co_monitor_add(t->monitor, sink, err));
+    if (t->settings->csv) {
+        CO_TRY(co_csv_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_CSV), 0, interval,
+                           &sink, err));
+        CO_TRY(co_monitor_add(t->monitor, sink, err));
+    }
+    return CO_OK;
+}
+
 static co_status add_sinks(train_command *t, co_error *err)
 {
     const co_console console = console_of(t->settings);
     co_sink *sink = NULL;
-    CO_TRY(co_jsonl_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_METRICS), 0,
-                         (uint64_t)t->settings->log_interval, &sink, err));
-    CO_TRY(co_monitor_add(t->monitor, sink, err));
+    CO_TRY(add_metrics(t, err));
     CO_TRY(co_textlog_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_LOG), t->cli->clock,
                            &sink, err));
     CO_TRY(co_monitor_add(t->monitor, sink, err));

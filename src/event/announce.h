@@ -10,6 +10,20 @@
 #include "base/clock.h"
 #include "event/ring.h"
 
+enum { CO_SYNC_FILES_MAX = 16, CO_SYNC_NAME_SIZE = 64 };
+
+/* How long the append-only files were when everything announced before was in them: what a
+ * checkpoint records, so that a resumed run can cut them back. */
+typedef struct co_sync_point {
+    uint64_t ticket;
+    unsigned count;
+    struct {
+        char name[CO_SYNC_NAME_SIZE]; /* in the run folder */
+        uint64_t offset;              /* bytes; ends with a whole record */
+        bool complete;                /* false: the disk refused what belongs before */
+    } files[CO_SYNC_FILES_MAX];
+} co_sync_point;
+
 typedef struct co_announcer {
     co_ring *ring;         /* borrowed; NULL: nobody listens */
     const co_clock *clock; /* borrowed */
@@ -17,6 +31,9 @@ typedef struct co_announcer {
     uint32_t rank;
     /* (optional) called after every push where there is no thread that drains: a simulated run */
     void (*drain)(void *context);
+    /* (optional) see co_announce_wait_sync */
+    co_status (*wait_sync)(void *context, uint64_t ticket, double timeout_seconds,
+                           co_sync_point *out, co_error *err);
     void *context;
 } co_announcer;
 
@@ -30,5 +47,17 @@ void co_announce(const co_announcer *announcer, co_event *event);
 /* A text for people, of any length below CO_ERROR_SIZE; no newline at its end. */
 void co_announce_note(const co_announcer *announcer, co_level level, const char *format, ...)
     CO_PRINTF(3, 4);
+
+/* Asks for a sync point after all that was announced so far; does not wait. `ticket` names it for
+ * co_announce_wait_sync and grows from one to the next. false: nobody listens, or the ring is
+ * full. */
+bool co_announce_sync(const co_announcer *announcer, uint64_t ticket);
+
+/* Waits until that sync point is reached and the disk has what belongs before it: for a helper
+ * thread that writes a checkpoint, not for the training thread (unless nothing is left to train).
+ * CO_FAILED after the time, or when the point is older than the last few. Any thread. */
+CO_MUST_CHECK co_status co_announce_wait_sync(const co_announcer *announcer, uint64_t ticket,
+                                              double timeout_seconds, co_sync_point *out,
+                                              co_error *err);
 
 #endif

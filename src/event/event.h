@@ -20,6 +20,7 @@ typedef enum co_event_kind {
     CO_EVENT_EPOCH_END,
     CO_EVENT_NOTE,
     CO_EVENT_RUN_END,
+    CO_EVENT_SYNC, /* for the monitor itself, not for sinks: see co_announce_sync */
 } co_event_kind;
 
 typedef enum co_event_split {
@@ -63,9 +64,13 @@ typedef struct co_event_step {
     uint32_t step_in_epoch; /* from 1 */
     uint32_t images;        /* samples in this batch */
     uint32_t reserved;
-    double loss;          /* of this batch */
-    double running_loss;  /* mean over the epoch so far, or moving average */
-    double accuracy;      /* of this batch, 0..1 */
+    double loss;         /* of this batch */
+    double running_loss; /* moving average */
+    double accuracy;     /* of this batch, 0..1 */
+    double accuracy5;
+    double epoch_loss; /* mean over the epoch so far; so are the next two */
+    double epoch_accuracy;
+    double epoch_accuracy5;
     double gradient_norm; /* L2 over all parameters */
     double learning_rate;
     double images_per_second; /* recent */
@@ -109,6 +114,10 @@ typedef struct co_event_run_end {
     double images_per_second; /* over all training steps of this run */
 } co_event_run_end;
 
+typedef struct co_event_sync {
+    uint64_t ticket;
+} co_event_sync;
+
 typedef struct co_event {
     uint32_t kind; /* co_event_kind */
     uint32_t rank;
@@ -120,6 +129,7 @@ typedef struct co_event {
         co_event_epoch_end epoch_end;
         co_event_note note;
         co_event_run_end run_end;
+        co_event_sync sync;
     };
 } co_event;
 

@@ -4,11 +4,10 @@
 #include "base/text.h"
 #include "monitor/sinks.h"
 
-enum { LINE_SIZE = 2048 };
+enum { LINE_SIZE = 2048, SPOOL_BYTES = 1 << 18 };
 
 typedef struct jsonl_sink {
     co_sink base;
-    co_line_file *file;
     uint64_t log_interval;
 } jsonl_sink;
 
@@ -153,6 +152,7 @@ static bool fill(const jsonl_sink *sink, line *l, const co_event *event)
         add_run_end(l, &event->run_end);
         return true;
     case CO_EVENT_NOTE:
+    case CO_EVENT_SYNC:
         return false;
     }
     return false;
@@ -171,25 +171,21 @@ static co_status jsonl_event(co_sink *base, const co_event *event, co_error *err
     if (!co_text_complete(&l.text)) {
         return co_fail(err, CO_INTERNAL, "metrics: a line of %zu characters", l.text.length);
     }
-    return co_line_file_append(sink->file, l.buffer, l.text.length, err);
-}
-
-static co_status jsonl_flush(co_sink *base, co_error *err)
-{
-    return co_line_file_sync(((jsonl_sink *)base)->file, err);
+    co_spool_add(sink->base.spool, l.buffer, l.text.length);
+    return CO_OK;
 }
 
 static void jsonl_close(co_sink *base)
 {
     jsonl_sink *sink = (jsonl_sink *)base;
-    co_line_file_close(sink->file);
+    co_spool_close(sink->base.spool);
     co_free(sink);
 }
 
 static const co_sink_ops jsonl_ops = {
     .name = "metrics.jsonl",
     .event = jsonl_event,
-    .flush = jsonl_flush,
+    .flush = co_sink_flush_spool,
     .close = jsonl_close,
 };
 
@@ -201,7 +197,7 @@ co_status co_jsonl_sink(const co_files *files, const char *path, uint64_t keep,
     jsonl_sink *sink = block;
     sink->base.ops = &jsonl_ops;
     sink->log_interval = log_interval;
-    co_status status = co_line_file_open(files, path, keep, &sink->file, err);
+    co_status status = co_spool_open(files, path, keep, SPOOL_BYTES, &sink->base.spool, err);
     if (status != CO_OK) {
         co_free(sink);
         return status;

@@ -1,10 +1,16 @@
 /* The monitor: owns the event ring, the sinks, and the thread that carries events to them.
  *
- *     training thread --co_announce--> ring --spool thread--> console, log.txt, metrics.jsonl
+ *     training thread --co_announce--> ring --spool thread--> console, log.txt, metrics.jsonl, ...
  *
- * No sink can slow or stop a run: announcing is a copy into memory; a sink that fails is closed
- * and a warning says so, once, on the others. Without a thread (`inline_drain`, for simulated
- * runs) each announcement is delivered before it returns.
+ * No sink can slow or stop a run: announcing is a copy into memory. What a full disk refuses waits
+ * in the sink's spool and is tried again every second, the oldest records being dropped and
+ * counted when the spool is full; a sink of another kind that fails is closed. A warning says so,
+ * once, on the others. Without a thread (`inline_drain`, for simulated runs) each announcement is
+ * delivered before it returns.
+ *
+ * A checkpoint asks for a sync point (co_announce_sync): the offsets of all files with a spool
+ * once everything announced before is in them. A resumed run gives each offset as `keep` to the
+ * constructor of that sink, and the file goes on from there.
  *
  * One thread creates, starts, announces, stops and destroys.
  */
@@ -45,7 +51,7 @@ void co_monitor_stop(co_monitor *monitor);
 const co_announcer *co_monitor_announcer(const co_monitor *monitor);
 /* Events that found the ring full. */
 uint64_t co_monitor_dropped(const co_monitor *monitor);
-/* Sinks that failed and were closed; exact after stop. */
+/* Sinks that failed and were closed, or whose file did not take everything; exact after stop. */
 unsigned co_monitor_failed_sinks(const co_monitor *monitor);
 
 #endif

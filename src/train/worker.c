@@ -173,7 +173,8 @@ static co_status train_step(worker *w, uint32_t index, step_report *report, co_e
     return CO_OK;
 }
 
-static void announce_step(worker *w, const step_report *report, uint32_t step_in_epoch)
+static void announce_step(worker *w, const step_report *report, uint32_t step_in_epoch,
+                          const co_score *epoch)
 {
     double now = co_announce_seconds(w->announcer);
     double images = (double)(w->result->images - w->mark_images);
@@ -186,6 +187,10 @@ static void announce_step(worker *w, const step_report *report, uint32_t step_in
         .loss = report->loss,
         .running_loss = w->running_loss,
         .accuracy = co_score_accuracy(&report->score),
+        .accuracy5 = co_score_accuracy5(&report->score),
+        .epoch_loss = co_score_loss(epoch),
+        .epoch_accuracy = co_score_accuracy(epoch),
+        .epoch_accuracy5 = co_score_accuracy5(epoch),
         .gradient_norm = report->gradient_norm,
         .learning_rate = report->hyper.lr,
         .images_per_second = images / (now - w->mark_seconds),
@@ -307,7 +312,7 @@ static co_status train_epoch(worker *w, bool *complete, co_error *err)
         count_step(w, &report, &score);
         done++;
         if (w->step % (uint64_t)job->settings->log_interval == 0 || w->step == job->steps_total) {
-            announce_step(w, &report, done);
+            announce_step(w, &report, done, &score);
         }
     }
     *complete = done == job->steps_per_epoch;
