@@ -9,7 +9,7 @@ set -euo pipefail
 
 build="gcc libc6-dev make cmake ninja-build pkg-config
        libdnnl-dev libyaml-dev libjansson-dev libarchive-dev libxxhash-dev"
-test="libcmocka-dev"
+test="libcmocka-dev protobuf-compiler python3-minimal"
 dev="clang clang-format clang-tidy cppcheck libclang-rt-14-dev"
 bench="python3-torch python3-numpy libopenblas0"
 

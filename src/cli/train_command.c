@@ -19,6 +19,8 @@ typedef struct train_command {
     co_monitor *monitor;
     co_job *job;
     co_rundir *rundir;
+    co_hparam *hparams; /* (hparam_count) what TensorBoard is told; NULL without */
+    size_t hparam_count;
     co_train_result result;
     co_outcome outcome;
 } train_command;
@@ -133,11 +135,32 @@ static co_status add_metrics(train_command *t, co_error *err)
     return CO_OK;
 }
 
+static co_status add_tensorboard(train_command *t, co_error *err)
+{
+    const co_settings *settings = t->settings;
+    CO_TRY(co_cli_hparams(settings, &t->hparams, &t->hparam_count, err));
+    const co_tensorboard_options options = {
+        .files = &co_files_system,
+        .path = co_rundir_file(t->rundir, CO_RUN_TENSORBOARD),
+        .clock = t->cli->clock,
+        .log_interval = (uint64_t)settings->log_interval,
+        .s1_names = settings->tensorboard_names == CO_CONF_TENSORBOARD_S1,
+        .hparams = t->hparams,
+        .hparam_count = t->hparam_count,
+    };
+    co_sink *sink = NULL;
+    CO_TRY(co_tensorboard_sink(&options, &sink, err));
+    return co_monitor_add(t->monitor, sink, err);
+}
+
 static co_status add_sinks(train_command *t, co_error *err)
 {
     const co_console console = console_of(t->settings);
     co_sink *sink = NULL;
     CO_TRY(add_metrics(t, err));
+    if (t->settings->tensorboard) {
+        CO_TRY(add_tensorboard(t, err));
+    }
     CO_TRY(co_textlog_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_LOG), t->cli->clock,
                            &sink, err));
     CO_TRY(co_monitor_add(t->monitor, sink, err));
@@ -335,6 +358,7 @@ co_status co_cli_train(co_cli *cli, co_error *err)
     train_command t = {.cli = cli, .settings = &cli->conf.values};
     co_status status = run(&t, err);
     co_monitor_destroy(t.monitor);
+    co_cli_free_hparams(t.hparams, t.hparam_count);
     co_rundir_destroy(t.rundir);
     co_job_close(t.job);
     return status;
