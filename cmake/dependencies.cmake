@@ -18,6 +18,7 @@ co_library(JANSSON jansson libjansson-dev)
 co_library(ARCHIVE libarchive libarchive-dev)
 co_library(XXHASH libxxhash libxxhash-dev)
 pkg_check_modules(CMOCKA QUIET IMPORTED_TARGET cmocka)
+pkg_check_modules(SQLITE QUIET IMPORTED_TARGET sqlite3)
 
 find_path(DNNL_INCLUDE_DIR dnnl.h)
 find_library(DNNL_LIBRARY dnnl)

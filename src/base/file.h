@@ -8,6 +8,7 @@
 #ifndef CO_BASE_FILE_H
 #define CO_BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -85,6 +86,9 @@ void co_line_file_close(co_line_file *file); /* NULL is allowed */
 typedef struct co_file_lock co_file_lock;
 /* CO_FILE, naming the owner, when another process holds it. */
 CO_MUST_CHECK co_status co_file_lock_take(const char *path, co_file_lock **out, co_error *err);
+/* Whether the lock's owner seems to be alive, without taking the lock: by the file's text. A
+ * process of another host is taken to be. */
+bool co_file_lock_is_held(const char *path);
 /* "pid@host" of a dead owner that the lock was taken over from; "" when there was none. */
 const char *co_file_lock_previous(const co_file_lock *lock);
 void co_file_lock_release(co_file_lock *lock); /* removes the file; NULL is allowed */

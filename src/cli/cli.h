@@ -28,6 +28,9 @@ CO_MUST_CHECK co_status co_cli_data_check(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_data_info(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_doctor(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_tune(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_runs_list(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_runs_compare(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_runs_tail(co_cli *cli, co_error *err);
 
 /* The settings that decide what a run learns, for TensorBoard. *out belongs to the caller:
  * co_cli_free_hparams. */

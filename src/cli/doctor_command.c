@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "co_build.h"
 #include "data/dataset.h"
+#include "monitor/runs.h"
 #include "train/job.h"
 
 static void print_build(void)
@@ -17,6 +18,9 @@ static void print_build(void)
     co_cli_print_row(stdout, "oneDNN", "%s", CO_BUILD_DNNL);
     co_cli_print_row(stdout, "libyaml, jansson", "%s, %s", CO_BUILD_LIBYAML, CO_BUILD_JANSSON);
     co_cli_print_row(stdout, "libarchive, xxhash", "%s, %s", CO_BUILD_LIBARCHIVE, CO_BUILD_XXHASH);
+    const char *index = co_runs_index_kind();
+    co_cli_print_row(stdout, "index of the runs", "%s",
+                     index[0] != '\0' ? index : "no: built without SQLite (tools/setup.sh extra)");
     co_cli_print_row(stdout, "many workers (MPI)", "no: arrives with release 0.4");
     co_cli_print_row(stdout, "simulated cluster", "no: arrives with release 0.4");
     co_cli_print_row(stdout, "GPU (CUDA)", "no: arrives with the cuda backend");

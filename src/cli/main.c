@@ -16,10 +16,16 @@ typedef co_status (*command_func)(co_cli *cli, co_error *err);
 static command_func command_of(co_command command)
 {
     static const command_func functions[CO_COMMAND_COUNT] = {
-        [CO_COMMAND_TRAIN] = co_cli_train,         [CO_COMMAND_EVAL] = co_cli_eval,
-        [CO_COMMAND_MODELS] = co_cli_models,       [CO_COMMAND_DATA_CHECK] = co_cli_data_check,
-        [CO_COMMAND_DATA_INFO] = co_cli_data_info, [CO_COMMAND_DOCTOR] = co_cli_doctor,
+        [CO_COMMAND_TRAIN] = co_cli_train,
+        [CO_COMMAND_EVAL] = co_cli_eval,
+        [CO_COMMAND_MODELS] = co_cli_models,
+        [CO_COMMAND_DATA_CHECK] = co_cli_data_check,
+        [CO_COMMAND_DATA_INFO] = co_cli_data_info,
+        [CO_COMMAND_DOCTOR] = co_cli_doctor,
         [CO_COMMAND_TUNE] = co_cli_tune,
+        [CO_COMMAND_RUNS_LIST] = co_cli_runs_list,
+        [CO_COMMAND_RUNS_COMPARE] = co_cli_runs_compare,
+        [CO_COMMAND_RUNS_TAIL] = co_cli_runs_tail,
     };
     return functions[command];
 }
@@ -77,10 +83,11 @@ static co_status load_settings(co_cli *cli, co_command command, int count, char 
     return CO_OK;
 }
 
-/* Training and tuning finish what they are at; other commands end where they are. */
+/* Training, tuning and watching finish what they are at; other commands end where they are. */
 static co_status call(co_cli *cli, co_command command, co_error *err)
 {
-    if (command == CO_COMMAND_TRAIN || command == CO_COMMAND_TUNE) {
+    if (command == CO_COMMAND_TRAIN || command == CO_COMMAND_TUNE ||
+        command == CO_COMMAND_RUNS_TAIL) {
         cli->stop = co_cli_catch_signals();
     }
     return command_of(command)(cli, err);

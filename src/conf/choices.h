@@ -47,6 +47,12 @@
     X(CO_CONF_TENSORBOARD_S2, "s2")                                                                \
     X(CO_CONF_TENSORBOARD_S1, "s1")
 
+#define CO_SORT_CHOICES(X)                                                                         \
+    X(CO_CONF_SORT_NAME, "name")                                                                   \
+    X(CO_CONF_SORT_STARTED, "started")                                                             \
+    X(CO_CONF_SORT_ACCURACY, "accuracy")                                                           \
+    X(CO_CONF_SORT_LOSS, "loss")
+
 #define CO_BACKEND_CHOICES(X)                                                                      \
     X(CO_CONF_BACKEND_DNNL, "dnnl")                                                                \
     X(CO_CONF_BACKEND_REF, "ref")
@@ -70,6 +76,7 @@ typedef enum co_conf_progress { CO_PROGRESS_CHOICES(CO_CHOICE_CONSTANT) } co_con
 typedef enum co_conf_tensorboard_names {
     CO_TENSORBOARD_NAMES_CHOICES(CO_CHOICE_CONSTANT)
 } co_conf_tensorboard_names;
+typedef enum co_conf_sort { CO_SORT_CHOICES(CO_CHOICE_CONSTANT) } co_conf_sort;
 typedef enum co_conf_backend { CO_BACKEND_CHOICES(CO_CHOICE_CONSTANT) } co_conf_backend;
 typedef enum co_conf_isa { CO_ISA_CHOICES(CO_CHOICE_CONSTANT) } co_conf_isa;
 
