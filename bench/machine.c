@@ -1,5 +1,6 @@
 #include "bench/machine.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -48,7 +49,9 @@ static void run_axpy(void *arg, int thread, int threads)
     int begin;
     int end;
     co_team_share(task->count, thread, threads, &begin, &end);
-    task->kernels->axpy(end - begin, 0.5f, task->x + begin, task->y + begin);
+    for (long round = 0; round < task->rounds; round++) {
+        task->kernels->axpy(end - begin, 0.5f, task->x + begin, task->y + begin);
+    }
 }
 
 /* Seconds of the fastest of several runs. */
@@ -76,23 +79,37 @@ double co_peak_gflops(const co_peak_kernels *kernels, co_team *team)
     return flops / seconds * 1e-9;
 }
 
-co_status co_peak_bandwidth(const co_peak_kernels *kernels, co_team *team, double *out,
-                            co_error *err)
+co_status co_peak_bandwidth_of(const co_peak_kernels *kernels, co_team *team, size_t bytes,
+                               double *out, co_error *err)
 {
-    peak_task task = {.kernels = kernels, .count = 64 * MEBI};
+    size_t count = bytes / (2 * sizeof(float));
+    if (count == 0 || count > INT_MAX) {
+        return co_fail(err, CO_USAGE, "bandwidth test: %zu bytes", bytes);
+    }
+    peak_task task = {.kernels = kernels, .rounds = 1, .count = (int)count};
     void *x = NULL;
     void *y = NULL;
-    co_status status = co_alloc((size_t)task.count, sizeof(float), "bandwidth test", &x, err);
+    co_status status = co_alloc(count, sizeof(float), "bandwidth test", &x, err);
     if (status != CO_OK) {
         return status;
     }
-    CO_TRY_GOTO(status, co_alloc((size_t)task.count, sizeof(float), "bandwidth test", &y, err),
-                free_x);
+    CO_TRY_GOTO(status, co_alloc(count, sizeof(float), "bandwidth test", &y, err), free_x);
     task.x = x;
     task.y = y;
-    *out = 12.0 * task.count / fastest(team, run_axpy, &task) * 1e-9;
+    double seconds = fastest(team, run_axpy, &task);
+    while (seconds < 0.01) { /* long enough that starting the team does not count */
+        task.rounds *= 2;
+        seconds = fastest(team, run_axpy, &task);
+    }
+    *out = 12.0 * (double)count * (double)task.rounds / seconds * 1e-9;
     co_free(y);
 free_x:
     co_free(x);
     return status;
+}
+
+co_status co_peak_bandwidth(const co_peak_kernels *kernels, co_team *team, double *out,
+                            co_error *err)
+{
+    return co_peak_bandwidth_of(kernels, team, (size_t)512 * MEBI, out, err);
 }

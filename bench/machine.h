@@ -6,6 +6,8 @@
 #ifndef CO_BENCH_MACHINE_H
 #define CO_BENCH_MACHINE_H
 
+#include <stddef.h>
+
 #include "base/status.h"
 #include "base/threads.h"
 
@@ -29,6 +31,11 @@ const co_peak_kernels *co_peak_find(const char *isa);
 
 /* Gflop/s of the whole team (a multiply-add is two). */
 double co_peak_gflops(const co_peak_kernels *kernels, co_team *team);
+
+/* *out: GB/s of the whole team, by axpy over and over on arrays of `bytes` together: out of the
+ * caches where they hold that much. */
+CO_MUST_CHECK co_status co_peak_bandwidth_of(const co_peak_kernels *kernels, co_team *team,
+                                             size_t bytes, double *out, co_error *err);
 
 /* *out: GB/s of the whole team; axpy over arrays far larger than the caches, 12 bytes per element
  * (two loads, one store). Takes 512 MiB for a moment. */

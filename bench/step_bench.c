@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "bench/layer_times.h"
 #include "bench/machine.h"
 #include "bench/step_job.h"
 
@@ -19,6 +20,7 @@ typedef struct arguments {
     int chunks;
     double started; /* wall time when the process was started; 0 = unknown */
     bool trace;
+    bool layers;
     bool first_step_only;
 } arguments;
 
@@ -45,6 +47,7 @@ static const char usage[] =
     "  --seconds S         0.5 per chunk\n"
     "  --chunks N          5; their median counts\n"
     "  --trace             also print the time of each operation\n"
+    "  --layers            also print the time of each kind of layer beside its lower bound\n"
     "  --first-step-only   stop after one step: start-up time\n"
     "  --started T         when the process was started, seconds since 1970\n";
 
@@ -106,13 +109,21 @@ static double highest(int option)
 static bool parse(int argc, char **argv, arguments *args)
 {
     static const struct option options[] = {
-        {"model", required_argument, NULL, 'm'},   {"batch", required_argument, NULL, 'b'},
-        {"threads", required_argument, NULL, 't'}, {"backend", required_argument, NULL, 'k'},
-        {"isa", required_argument, NULL, 'i'},     {"loader-threads", required_argument, NULL, 'l'},
-        {"samples", required_argument, NULL, 'n'}, {"seconds", required_argument, NULL, 's'},
-        {"chunks", required_argument, NULL, 'c'},  {"started", required_argument, NULL, 'T'},
-        {"trace", no_argument, NULL, 'v'},         {"first-step-only", no_argument, NULL, 'f'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+        {"model", required_argument, NULL, 'm'},
+        {"batch", required_argument, NULL, 'b'},
+        {"threads", required_argument, NULL, 't'},
+        {"backend", required_argument, NULL, 'k'},
+        {"isa", required_argument, NULL, 'i'},
+        {"loader-threads", required_argument, NULL, 'l'},
+        {"samples", required_argument, NULL, 'n'},
+        {"seconds", required_argument, NULL, 's'},
+        {"chunks", required_argument, NULL, 'c'},
+        {"started", required_argument, NULL, 'T'},
+        {"trace", no_argument, NULL, 'v'},
+        {"layers", no_argument, NULL, 'y'},
+        {"help", no_argument, NULL, 'h'},
+        {"first-step-only", no_argument, NULL, 'f'},
+        {NULL, 0, NULL, 0},
     };
     for (;;) {
         int option = getopt_long(argc, argv, "", options, NULL);
@@ -131,6 +142,9 @@ static bool parse(int argc, char **argv, arguments *args)
             break;
         case 'v':
             args->trace = true;
+            break;
+        case 'y':
+            args->layers = true;
             break;
         case 'f':
             args->first_step_only = true;
@@ -227,70 +241,21 @@ static co_status measure_steps(const arguments *args, co_step_job *job, result *
     return CO_OK;
 }
 
-/* Times of the operations, told apart by (layer, pass); entry 0..2 is layer -1. */
-typedef struct trace {
-    double *seconds;
-    size_t current; /* what runs now */
-    double since;
-} trace;
-
-static void trace_switch(trace *t, size_t next)
+/* Steps under observation, about as long as a chunk; then the tables that were asked for. */
+static co_status show_layers(const arguments *args, co_step_job *job, double step_us, co_error *err)
 {
-    double time = now();
-    t->seconds[t->current] += time - t->since;
-    t->current = next;
-    t->since = time;
-}
-
-static void trace_call(void *arg, int layer, co_pass pass)
-{
-    trace_switch(arg, (size_t)(layer + 1) * 3 + pass);
-}
-
-static co_status run_traced(co_step_job *job, trace *t, int steps, co_error *err)
-{
-    co_status status = CO_OK;
-    co_step_job_trace(job, trace_call, t);
-    t->since = now();
-    for (int i = 0; i < steps && status == CO_OK; i++) {
-        status = co_step_job_step(job, err);
+    enum { MOST_STEPS = 200, LEAST_STEPS = 3 };
+    int steps = (int)(1e6 * args->seconds / step_us);
+    steps = steps < LEAST_STEPS ? LEAST_STEPS : steps > MOST_STEPS ? MOST_STEPS : steps;
+    co_layer_times times = {.graph = job->graph};
+    co_status status = co_layer_times_take(&times, job, steps, err);
+    if (status == CO_OK && args->trace) {
+        co_layer_times_print(&times);
     }
-    trace_switch(t, 0);
-    co_step_job_trace(job, NULL, NULL);
-    return status;
-}
-
-/* Layers that run as one kernel are announced together: the time is with the last of them. */
-static void print_trace(const co_graph *graph, const trace *t, int steps)
-{
-    static const char *const passes[] = {"forward", "weights", "data"};
-    static const char *const parts[] = {"(input)", "(loss)", "(update)"};
-    printf("%-20s %-16s %-8s %10s %10s\n", "layer", "kind", "pass", "us/step", "Mmac/img");
-    for (int layer = -1; layer < graph->layer_count; layer++) {
-        for (int pass = 0; pass < 3; pass++) {
-            double us = 1e6 * t->seconds[(layer + 1) * 3 + pass] / steps;
-            if (us > 0.0 && layer < 0) {
-                printf("%-20s %-16s %-8s %10.1f\n", parts[pass], "", "", us);
-            } else if (us > 0.0) {
-                const co_layer *l = &graph->layers[layer];
-                printf("%-20s %-16s %-8s %10.1f %10.3f\n", l->name, co_layer_kind_name(l->kind),
-                       passes[pass], us, 1e-6 * co_layer_macs(l));
-            }
-        }
+    if (status == CO_OK && args->layers) {
+        status = co_layer_times_print_kinds(&times, job->team, err);
     }
-}
-
-static co_status show_trace(co_step_job *job, co_error *err)
-{
-    enum { STEPS = 100 };
-    void *block = NULL;
-    CO_TRY(co_alloc((size_t)job->graph->layer_count * 3 + 3, sizeof(double), "trace", &block, err));
-    trace t = {.seconds = block};
-    co_status status = run_traced(job, &t, STEPS, err);
-    if (status == CO_OK) {
-        print_trace(job->graph, &t, STEPS);
-    }
-    co_free(block);
+    co_layer_times_free(&times);
     return status;
 }
 
@@ -307,8 +272,8 @@ static co_status measure(const arguments *args, co_step_job *job, result *out, c
     CO_TRY(measure_steps(args, job, out, err));
     out->rss_mib = status_mib("VmRSS:");
     out->peak_rss_mib = status_mib("VmHWM:");
-    if (args->trace) {
-        CO_TRY(show_trace(job, err));
+    if (args->trace || args->layers) {
+        CO_TRY(show_layers(args, job, out->step_us, err));
     }
     out->peak_gflops = co_peak_gflops(co_peak_find("auto"), job->team);
     return CO_OK;

@@ -25,6 +25,7 @@ static co_status open_model(const co_step_settings *settings, co_step_job *job, 
     CO_TRY(ops->plans_create(job->model, &spec, 1, &pixels, &job->plans, err));
     job->plan = ops->plan(job->plans, 0);
     job->phases = ops->phases(job->plan, &job->phase_count);
+    job->batch = settings->batch;
     CO_TRY(co_optimizer_create(CO_OPTIMIZER_SGD, job->graph, &job->optimizer, err));
     return co_strategy_local(job->model, job->optimizer, &job->strategy, err);
 }
@@ -96,17 +97,30 @@ void co_step_job_close(co_step_job *job)
     *job = (co_step_job){0};
 }
 
-void co_step_job_trace(co_step_job *job, co_trace_func func, void *arg)
+co_status co_step_job_observe(co_step_job *job, const co_observer *observer, co_error *err)
 {
-    job->mark = func;
-    job->mark_arg = arg;
-    job->backend->ops->trace(job->plan, func, arg);
+    job->observer = observer != NULL ? *observer : (co_observer){0};
+    return job->backend->ops->observe(job->plan, observer, err);
 }
 
-static void mark(const co_step_job *job, enum co_step_part part)
+static uint64_t start_of(const co_step_job *job)
 {
-    if (job->mark != NULL) {
-        job->mark(job->mark_arg, -1, (co_pass)part);
+    return job->observer.span != NULL ? co_clock_ns(job->observer.clock) : 0;
+}
+
+static void tell(const co_step_job *job, const char *part, co_pass pass, uint64_t start)
+{
+    if (job->observer.span != NULL) {
+        const co_span span = {
+            .layer = -1,
+            .pass = pass,
+            .name = part,
+            .work = part,
+            .kernel = "-",
+            .start_ns = start,
+            .end_ns = co_clock_ns(job->observer.clock),
+        };
+        job->observer.span(job->observer.arg, &span);
     }
 }
 
@@ -115,8 +129,9 @@ co_status co_step_job_step(co_step_job *job, co_error *err)
     static const co_hyper hyper = {.lr = 0.001, .momentum = 0.9};
     const co_backend_ops *ops = job->backend->ops;
     const co_batch *batch = NULL;
-    mark(job, CO_STEP_INPUT);
+    uint64_t start = start_of(job);
     CO_TRY(co_loader_next(job->loader, &batch, err));
+    tell(job, "loader", CO_FORWARD, start);
     CO_TRY(ops->forward(job->plan, batch, err));
     const co_loss_term term = {
         .kind = CO_LOSS_CROSS_ENTROPY,
@@ -125,18 +140,21 @@ co_status co_step_job_step(co_step_job *job, co_error *err)
         .weight = 1.0f,
     };
     co_score score = {0};
-    mark(job, CO_STEP_LOSS);
+    start = start_of(job);
     co_loss_compute(&term, 1, batch->rows, job->classes, ops->output(job->plan, CO_OUTPUT_LOGITS),
                     ops->output_gradient(job->plan, CO_OUTPUT_LOGITS), &score);
+    tell(job, "loss", CO_BACKWARD_DATA, start);
     for (int i = 0; i < job->phase_count; i++) {
         CO_TRY(ops->backward(job->plan, i, err));
         CO_TRY(job->strategy->ops->ready(job->strategy, job->phases[i].offset, job->phases[i].count,
                                          err));
     }
     co_reduction reduction;
-    mark(job, CO_STEP_UPDATE);
+    start = start_of(job);
     CO_TRY(job->strategy->ops->reduce(job->strategy, &reduction, err));
-    return job->strategy->ops->apply(job->strategy, &hyper, err);
+    CO_TRY(job->strategy->ops->apply(job->strategy, &hyper, err));
+    tell(job, "update", CO_BACKWARD_WEIGHTS, start);
+    return CO_OK;
 }
 
 double co_step_flops(const co_graph *graph)

@@ -31,23 +31,18 @@ typedef struct co_step_job {
     const co_phase *phases;
     int phase_count;
     int classes;
-    co_trace_func mark; /* called at the step's own parts too: layer -1, see co_step_part */
-    void *mark_arg;
+    int batch;
+    co_observer observer; /* span NULL: none */
 } co_step_job;
-
-/* What a step does outside the plan, as the pass of layer -1. */
-enum co_step_part {
-    CO_STEP_INPUT = CO_FORWARD, /* loader; the plan's input operation says the same */
-    CO_STEP_LOSS = CO_BACKWARD_WEIGHTS,
-    CO_STEP_UPDATE = CO_BACKWARD_DATA,
-};
 
 /* Opens all of it into *job; on failure everything is undone. */
 CO_MUST_CHECK co_status co_step_job_open(const co_step_settings *settings, co_step_job *job,
                                          co_error *err);
 void co_step_job_close(co_step_job *job);
-/* func is called before each operation of a step from now on; NULL: no longer. */
-void co_step_job_trace(co_step_job *job, co_trace_func func, void *arg);
+/* Tells the observer the plan's spans from now on, and three more, of layer -1: "loader", "loss"
+ * and "update" are both name and work of what a step does outside the plan. NULL: no longer. */
+CO_MUST_CHECK co_status co_step_job_observe(co_step_job *job, const co_observer *observer,
+                                            co_error *err);
 /* Next batch, forward, loss, backward, update. */
 CO_MUST_CHECK co_status co_step_job_step(co_step_job *job, co_error *err);
 

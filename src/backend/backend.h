@@ -22,6 +22,7 @@
 #include <stddef.h>
 
 #include "backend/batch.h"
+#include "base/clock.h"
 #include "base/threads.h"
 #include "graph/graph.h"
 
@@ -77,8 +78,28 @@ typedef struct co_adam {
     uint64_t step;  /* 1 for the first: bias correction */
 } co_adam;
 
-/* Called before each operation of a plan when installed; layer -1 = input or loss side. */
-typedef void (*co_trace_func)(void *arg, int layer, co_pass pass);
+/* One operation of a plan that ran. Its texts live as long as the plan and the graph. Layers that
+ * run as one operation (a convolution with the ReLU and the pooling behind it) are told as the
+ * first of them. */
+typedef struct co_span {
+    int layer;        /* of the graph; -1 = input or loss side */
+    co_pass pass;     /* of several gradients computed together: CO_BACKWARD_WEIGHTS */
+    const char *name; /* the layer's; "input", "loss" for -1 */
+    /* What was done: the layer's kind ("conv2d", "batch_norm", ...), or what lies between layers:
+     * "input", "reorder" (another layout), "relu", "add", "add_relu", "zero", "loss". */
+    const char *work;
+    const char *kernel; /* what did it: "lane", "lane_winograd", "jit:avx512_core", "ref", ... */
+    size_t bytes;       /* of the tensors that it reads and writes, each once; 0 = unknown */
+    uint64_t start_ns;  /* by the observer's clock; spans do not overlap */
+    uint64_t end_ns;
+} co_span;
+
+/* Who is told the spans of a plan, for benchmarks and timelines. */
+typedef struct co_observer {
+    void (*span)(void *arg, const co_span *span); /* by the plan's thread, in the order of a step */
+    void *arg;
+    const co_clock *clock; /* borrowed; all members of the team read it */
+} co_observer;
 
 struct co_model {
     co_backend *backend;   /* borrowed */
@@ -116,7 +137,11 @@ typedef struct co_backend_ops {
     const float *(*output)(const co_plan *plan, co_output which);
     /* Same shape; the caller writes it between forward and backward. */
     float *(*output_gradient)(co_plan *plan, co_output which);
-    void (*trace)(co_plan *plan, co_trace_func func, void *arg);
+    /* Tells the observer every operation from now on; NULL: nobody, and no clock is read. Results
+     * do not change by it. Operations of which each member of the team takes several in turn are
+     * told after the last of them: their common time, shared out by the time that the members
+     * spent in each. Allocates; the observer is copied. */
+    co_status (*observe)(co_plan *plan, const co_observer *observer, co_error *err);
 
     /* Vector operations over a range of the flat buffers, in floats. `momentum`, `m`, `v` are
      * buffers as long as the parameters, indexed like them. sgd and adam refresh the private

@@ -148,11 +148,11 @@ typedef struct events {
     int count;
 } events;
 
-static void record(void *arg, int layer, co_pass pass)
+static void record(void *arg, const co_span *span)
 {
     events *e = arg;
     assert_true(e->count < MAX_EVENTS);
-    e->items[e->count++] = (event){layer, pass, false};
+    e->items[e->count++] = (event){span->layer, span->pass, false};
 }
 
 static int find(const events *e, int layer, co_pass pass, bool phase_end)
@@ -173,14 +173,15 @@ static void run_traced(side *s, const co_batch *batch, events *e)
     check(s->ops->forward(plan, batch, &err), &err);
     memset(s->ops->output_gradient(plan, CO_OUTPUT_LOGITS), 0,
            (size_t)batch->rows * co_output_width(s->graph, CO_OUTPUT_LOGITS) * sizeof(float));
-    s->ops->trace(plan, record, e);
+    const co_observer observer = {record, e, &co_clock_system};
+    check(s->ops->observe(plan, &observer, &err), &err);
     int count = 0;
     const co_phase *phases = s->ops->phases(plan, &count);
     for (int i = 0; i < count; i++) {
         check(s->ops->backward(plan, i, &err), &err);
         e->items[e->count++] = (event){phases[i].layer, CO_FORWARD, true};
     }
-    s->ops->trace(plan, NULL, NULL);
+    check(s->ops->observe(plan, NULL, &err), &err);
 }
 
 /* The range of layer L is ready before the data gradient of any layer below starts, and before

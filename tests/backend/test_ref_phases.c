@@ -1,5 +1,5 @@
 /* Phases are real: the range of layer L is reported after its weight gradient and before the data
- * gradient of L, which the layers below need, begins. Seen through the trace hook. */
+ * gradient of L, which the layers below need, begins. Seen by an observer. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,11 +26,15 @@ typedef struct journal {
     int count;
 } journal;
 
-static void record(void *arg, int layer, co_pass pass)
+static void note(journal *j, int layer, int pass)
 {
-    journal *j = arg;
     assert_true(j->count < MAX_EVENTS);
-    j->events[j->count++] = (happening){layer, (int)pass};
+    j->events[j->count++] = (happening){layer, pass};
+}
+
+static void record(void *arg, const co_span *span)
+{
+    note(arg, span->layer, (int)span->pass);
 }
 
 static void run_backward(ref_rig *rig, journal *j)
@@ -43,13 +47,15 @@ static void run_backward(ref_rig *rig, journal *j)
     for (size_t k = 0; k < (size_t)rig->batch.rows * width; k++) {
         gradient[k] = 1.0f;
     }
-    ops->trace(rig->plan, record, j);
+    const co_observer observer = {record, j, &co_clock_system};
+    assert_int_equal(ops->observe(rig->plan, &observer, &err), CO_OK);
     int count = 0;
     const co_phase *phases = ops->phases(rig->plan, &count);
     for (int i = 0; i < count; i++) {
         assert_int_equal(ops->backward(rig->plan, i, &err), CO_OK);
-        record(j, phases[i].layer, (co_pass)REPORT);
+        note(j, phases[i].layer, REPORT);
     }
+    assert_int_equal(ops->observe(rig->plan, NULL, &err), CO_OK);
 }
 
 static ref_rig open_config(const char *name, const char *config, co_shape input)

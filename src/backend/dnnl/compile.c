@@ -232,6 +232,7 @@ static co_status emit_zero(co_compile *c, int layer, const co_phase *phase, co_e
 {
     co_op op = co_new_op(layer, CO_BACKWARD_WEIGHTS);
     op.team = run_zero;
+    op.work_name = "zero";
     op.items = 1;
     op.u.flat.count = phase->count;
     CO_TRY(co_buffers_external(&c->plan->buffers, c->plan->model->base.grads + phase->offset,
@@ -416,6 +417,7 @@ void co_plan_free(co_dnnl_plan *plan)
 {
     free_ops(&plan->forward);
     free_ops(&plan->backward);
+    co_free(plan->spent_ns);
     co_free(plan->phases);
     co_free(plan->phase_end);
     co_buffers_free(&plan->buffers);

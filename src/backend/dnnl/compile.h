@@ -94,6 +94,8 @@ struct co_compile {
 /* --- compile_emit.c: operations, buffers, values, gradients */
 
 CO_MUST_CHECK co_status co_emit_op(co_compile *c, const co_op *op, co_error *err);
+/* Sizes of the operation's buffers, added up. */
+size_t co_op_bytes(const co_compile *c, const co_op *op);
 /* Ends the stage: later operations wait for all members. */
 void co_end_stage(co_compile *c);
 /* An operation of `layer` with no buffers yet. */

@@ -32,6 +32,7 @@ void co_call_arg(co_call *call, int arg, dnnl_memory_desc_t md, int buffer)
 co_status co_emit_call(co_compile *c, co_call *call, const_dnnl_primitive_desc_t pd, co_error *err)
 {
     int scratch_place = call->count;
+    call->op.bytes = co_op_bytes(c, &call->op);
     CO_TRY(co_new_buffer(c, co_primitive_scratch_bytes(pd), CO_BUFFER_SCRATCH,
                          &call->op.buffer[scratch_place], err));
     co_op op = call->op;
@@ -92,6 +93,7 @@ co_status co_dnnl_emit_reorder(co_compile *c, const co_op *like, int from,
                        c->graph->layers[like->layer].name);
     }
     co_call call = co_new_call(like->layer, like->pass);
+    call.op.work_name = "reorder";
     co_call_arg(&call, DNNL_ARG_FROM, *from_md, from);
     co_call_arg(&call, DNNL_ARG_TO, *to_md, to);
     co_status status = co_emit_call(c, &call, pd, err);

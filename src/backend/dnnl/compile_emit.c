@@ -21,6 +21,32 @@ static co_status reserve_op(co_op_list *list, co_error *err)
     return CO_OK;
 }
 
+size_t co_op_bytes(const co_compile *c, const co_op *op)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < CO_OP_BUFFERS; i++) {
+        if (op->buffer[i] != CO_NO_BUFFER) {
+            bytes += c->plan->buffers.items[op->buffer[i]].bytes;
+        }
+    }
+    return bytes;
+}
+
+/* What the observer is told where whoever emits the operation did not say. */
+static void describe(const co_compile *c, co_op *op)
+{
+    if (op->work_name == NULL) {
+        op->work_name = op->layer < 0 ? "input"
+                                      : co_layer_kind_name(c->graph->layers[op->layer].kind);
+    }
+    if (op->bytes == 0) {
+        op->bytes = co_op_bytes(c, op);
+    }
+    if (op->kernel == NULL) {
+        op->kernel = op->primitive != NULL ? co_primitive_kernel(op->primitive) : "lane";
+    }
+}
+
 co_status co_emit_op(co_compile *c, const co_op *op, co_error *err)
 {
     CO_TRY(reserve_op(c->list, err));
@@ -31,6 +57,7 @@ co_status co_emit_op(co_compile *c, const co_op *op, co_error *err)
     co_op *added = &c->list->items[c->list->count++];
     *added = *op;
     added->stage = c->stage;
+    describe(c, added);
     for (int i = 0; i < CO_OP_BUFFERS; i++) {
         co_buffers_touch(&c->plan->buffers, op->buffer[i], c->stage);
     }
@@ -244,11 +271,17 @@ static const co_op_team flat_funcs[] = {
     [CO_FLAT_SCALE] = run_scale,
 };
 
+static const char *const flat_names[] = {
+    [CO_FLAT_RELU] = "relu",         [CO_FLAT_RELU_BACKWARD] = "relu", [CO_FLAT_ADD] = "add",
+    [CO_FLAT_ADD_RELU] = "add_relu", [CO_FLAT_SCALE] = "scale",
+};
+
 co_status co_emit_flat(co_compile *c, co_flat_kind kind, co_op *op, const co_value *like,
                        co_error *err)
 {
     enum { BLOCK = 8192 }; /* floats: a few microseconds */
     op->team = flat_funcs[kind];
+    op->work_name = flat_names[kind];
     op->u.flat.count = like->floats;
     op->work = (double)like->floats;
     if (like->layout == CO_LAYOUT_LANE) {

@@ -96,6 +96,7 @@ static co_status emit_rows_op(co_compile *c, int layer, co_pass pass, bool to_ro
 {
     co_op op = co_new_op(layer, pass);
     op.team = to_rows ? run_to_rows : run_from_rows;
+    op.work_name = "reorder";
     op.items = c->plan->bundles;
     op.by_bundle = true;
     op.u.rows = (co_rows_op){c->rows, (int)co_shape_count(shape)};

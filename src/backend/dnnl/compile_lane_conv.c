@@ -59,6 +59,12 @@ static double conv_work(const co_lane_conv *d)
     return (double)d->rows * d->out_channels * d->out_h * d->out_w * taps;
 }
 
+static const char *kernel_name(const co_lane_conv *d, co_lane_pass pass)
+{
+    return co_kernel_name(d->algorithm[pass] == CO_LANE_WINOGRAD ? CO_KERNEL_LANE_WINOGRAD
+                                                                 : CO_KERNEL_LANE_DIRECT);
+}
+
 /* Do all passes that will run read the gradient at the pooled output by themselves? */
 static bool takes_pooled(const co_compile *c, const co_node *node)
 {
@@ -89,6 +95,7 @@ static co_status give_gradient(co_compile *c, co_node *node, co_op *gets, co_err
     CO_TRY(co_new_buffer(c, floats * sizeof(float), CO_BUFFER_GRADIENT, &node->dy, err));
     co_op op = co_new_op(node->layer, CO_BACKWARD_DATA);
     op.team = run_unpool;
+    op.work_name = "max_pool";
     op.items = d->bundles * d->out_channels;
     op.work = (double)floats;
     op.by_bundle = true;
@@ -106,6 +113,7 @@ static co_status conv_weights(co_compile *c, co_node *node, co_error *err)
     const co_lane_ops *lane = c->plan->backend->lane;
     co_op op = co_new_op(node->layer, CO_BACKWARD_WEIGHTS);
     op.team = run_weights;
+    op.kernel = kernel_name(&node->u.conv, CO_LANE_WEIGHTS);
     op.u.conv = node->u.conv;
     op.items = lane->conv_items(&op.u.conv, CO_LANE_WEIGHTS);
     op.work = conv_work(&op.u.conv);
@@ -126,6 +134,7 @@ static co_status conv_data(co_compile *c, co_node *node, co_error *err)
     CO_TRY(co_gradient_like(c, in, &dx, err));
     co_op op = co_new_op(node->layer, CO_BACKWARD_DATA);
     op.team = run_data;
+    op.kernel = kernel_name(&node->u.conv, CO_LANE_DATA);
     op.u.conv = node->u.conv;
     op.items = lane->conv_items(&op.u.conv, CO_LANE_DATA);
     op.work = conv_work(&op.u.conv);
@@ -234,6 +243,7 @@ static co_status emit_forward(co_compile *c, co_node *node, co_error *err)
     const co_lane_ops *lane = c->plan->backend->lane;
     co_op op = co_new_op(node->layer, CO_FORWARD);
     op.team = run_forward;
+    op.kernel = kernel_name(&node->u.conv, CO_LANE_FORWARD);
     op.u.conv = node->u.conv;
     op.items = lane->conv_items(&op.u.conv, CO_LANE_FORWARD);
     op.work = conv_work(&op.u.conv);

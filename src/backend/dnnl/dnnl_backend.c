@@ -136,10 +136,9 @@ static float *output_gradient(co_plan *plan, co_output which)
     return buffer == CO_NO_BUFFER ? NULL : p->buffers.items[buffer].data;
 }
 
-static void trace(co_plan *plan, co_trace_func func, void *arg)
+static co_status observe(co_plan *plan, const co_observer *observer, co_error *err)
 {
-    plan_of(plan)->trace = func;
-    plan_of(plan)->trace_arg = arg;
+    return co_plan_observe(plan_of(plan), observer, err);
 }
 
 /* ------------------------------------------------------------------ memory */
@@ -381,7 +380,7 @@ static const co_backend_ops dnnl_ops = {
     .phases = phases,
     .output = output,
     .output_gradient = output_gradient,
-    .trace = trace,
+    .observe = observe,
     .sgd = sgd,
     .adam = adam,
     .axpy = axpy,

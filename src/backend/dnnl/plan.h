@@ -81,8 +81,11 @@ typedef struct co_running_op { /* running statistics of a batch norm */
 } co_running_op;
 
 struct co_op {
-    int layer; /* for the trace */
+    int layer; /* this and the next three for the observer */
     co_pass pass;
+    const char *work_name; /* co_span.work; set by co_emit_op where NULL, like kernel */
+    const char *kernel;
+    size_t bytes; /* co_span.bytes; likewise */
     int stage;
     int items;
     double work;    /* about how many multiply-accumulates, or floats touched */
@@ -133,8 +136,9 @@ struct co_dnnl_plan {
     const co_batch *batch; /* borrowed during forward */
     co_rng_key key;        /* dropout's, of this batch */
     int next_phase;        /* -1: no forward yet */
-    co_trace_func trace;
-    void *trace_arg;
+    co_observer observer;  /* span NULL: none */
+    uint64_t *spent_ns;    /* (threads, stage_ops) within the stage under way; NULL without one */
+    int stage_ops;         /* operations of the longest stage */
 };
 
 struct co_plans {
@@ -160,6 +164,8 @@ co_kernel_query co_conv_query(const co_dnnl_backend *backend, const co_layer *la
 void co_plan_bind(co_dnnl_plan *plan, void *slab);
 CO_MUST_CHECK co_status co_plan_forward(co_dnnl_plan *plan, const co_batch *batch, co_error *err);
 CO_MUST_CHECK co_status co_plan_backward(co_dnnl_plan *plan, int index, co_error *err);
+CO_MUST_CHECK co_status co_plan_observe(co_dnnl_plan *plan, const co_observer *observer,
+                                        co_error *err);
 
 /* Scratch memory of a member of the team, for the lane kernels. */
 static inline float *co_plan_scratch(const co_dnnl_plan *plan, int thread)

@@ -169,6 +169,13 @@ void co_primitive_destroy(co_primitive *primitive)
     co_free(primitive);
 }
 
+const char *co_primitive_kernel(const co_primitive *primitive)
+{
+    const_dnnl_primitive_desc_t pd = NULL;
+    dnnl_status_t done = dnnl_primitive_get_primitive_desc(primitive->primitive, &pd);
+    return done == dnnl_success ? co_primitive_name(pd) : "oneDNN";
+}
+
 void co_primitive_bind(co_primitive *primitive, void *const *at)
 {
     for (int i = 0; i < primitive->count; i++) {

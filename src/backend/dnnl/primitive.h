@@ -42,6 +42,8 @@ CO_MUST_CHECK co_status co_primitive_create(co_library *library, const_dnnl_prim
                                             const co_primitive_arg *args, int count,
                                             int scratch_place, co_primitive **out, co_error *err);
 void co_primitive_destroy(co_primitive *primitive); /* NULL is allowed */
+/* The name of its implementation; lives as long as the primitive. */
+const char *co_primitive_kernel(const co_primitive *primitive);
 void co_primitive_bind(co_primitive *primitive, void *const *at);
 CO_MUST_CHECK co_status co_primitive_run(co_primitive *primitive, co_error *err);
 

@@ -1,11 +1,15 @@
 /* Running a plan: stages of operations on the team, phase by phase. */
+#include <string.h>
+
 #include "backend/dnnl/plan.h"
 #include "backend/dnnl/primitive.h"
+#include "base/alloc.h"
 
 typedef struct stage_run {
     const co_dnnl_plan *plan;
     const co_op *ops;
     int count;
+    int only; /* run_items: which of them */
 } stage_run;
 
 static void resolve(co_dnnl_plan *plan, co_op_list *list)
@@ -29,15 +33,29 @@ void co_plan_bind(co_dnnl_plan *plan, void *slab)
     resolve(plan, &plan->backward);
 }
 
+/* Operation i of the stage; its time is taken only for an observer. */
+static void run_op(const stage_run *run, int i, int begin, int end, int thread)
+{
+    const co_dnnl_plan *plan = run->plan;
+    const co_op *op = &run->ops[i];
+    if (plan->spent_ns == NULL) {
+        op->team(plan, op, begin, end, thread);
+        return;
+    }
+    uint64_t start = co_clock_ns(plan->observer.clock);
+    op->team(plan, op, begin, end, thread);
+    plan->spent_ns[thread * plan->stage_ops + i] += co_clock_ns(plan->observer.clock) - start;
+}
+
 /* One operation: its items are shared. */
 static void run_items(void *arg, int thread, int threads)
 {
     const stage_run *run = arg;
     int begin;
     int end;
-    co_team_share(run->ops->items, thread, threads, &begin, &end);
+    co_team_share(run->ops[run->only].items, thread, threads, &begin, &end);
     if (begin < end) {
-        run->ops->team(run->plan, run->ops, begin, end, thread);
+        run_op(run, run->only, begin, end, thread);
     }
 }
 
@@ -52,9 +70,8 @@ static void run_bundles(void *arg, int thread, int threads)
     co_team_share(bundles, thread, threads, &begin, &end);
     for (int bundle = begin; bundle < end; bundle++) {
         for (int i = 0; i < run->count; i++) {
-            const co_op *op = &run->ops[i];
-            int items = op->items / bundles;
-            op->team(run->plan, op, bundle * items, (bundle + 1) * items, thread);
+            int items = run->ops[i].items / bundles;
+            run_op(run, i, bundle * items, (bundle + 1) * items, thread);
         }
     }
 }
@@ -81,10 +98,10 @@ static bool is_small(const co_op *ops, int count)
 static void run_stage(const co_dnnl_plan *plan, const co_op *ops, int count)
 {
     co_team *team = plan->backend->base.team;
-    stage_run run = {plan, ops, count};
+    stage_run run = {plan, ops, count, 0};
     if (is_small(ops, count)) {
         for (int i = 0; i < count; i++) {
-            ops[i].team(plan, &ops[i], 0, ops[i].items, 0);
+            run_op(&run, i, 0, ops[i].items, 0);
         }
         return;
     }
@@ -93,10 +110,111 @@ static void run_stage(const co_dnnl_plan *plan, const co_op *ops, int count)
         return;
     }
     for (int i = 0; i < count; i++) {
-        run.ops = &ops[i];
+        run.only = i;
         co_team_run(team, run_items, &run);
     }
 }
+
+static co_status run_solo_or_stage(const co_dnnl_plan *plan, const co_op *ops, int count,
+                                   co_error *err)
+{
+    if (ops->solo != NULL) {
+        return ops->solo(plan, ops, err);
+    }
+    run_stage(plan, ops, count);
+    return CO_OK;
+}
+
+/* ------------------------------------------------------------------ the observer */
+
+/* Nanoseconds that the members of the team spent in operation i of the stage. */
+static uint64_t spent(const co_dnnl_plan *plan, int i)
+{
+    uint64_t sum = 0;
+    for (int t = 0; t < co_team_threads(plan->backend->base.team); t++) {
+        sum += plan->spent_ns[t * plan->stage_ops + i];
+    }
+    return sum;
+}
+
+/* Tells the operations of a stage that took from start to end, one after the other. */
+static void tell(const co_dnnl_plan *plan, const co_op *ops, int count, uint64_t start,
+                 uint64_t end)
+{
+    const co_graph *graph = plan->model->base.graph;
+    double all = 0.0;
+    for (int i = 0; i < count; i++) {
+        all += (double)spent(plan, i);
+    }
+    double before = 0.0;
+    uint64_t from = start;
+    for (int i = 0; i < count; i++) {
+        const co_op *op = &ops[i];
+        before += (double)spent(plan, i);
+        bool last = i + 1 == count;
+        double part = all > 0.0 ? before / all : 0.0;
+        uint64_t to = last ? end : start + (uint64_t)(part * (double)(end - start));
+        const co_span span = {
+            .layer = op->layer,
+            .pass = op->pass,
+            .name = op->layer >= 0           ? graph->layers[op->layer].name
+                    : op->pass == CO_FORWARD ? "input"
+                                             : "loss",
+            .work = op->work_name,
+            .kernel = op->kernel,
+            .bytes = op->bytes,
+            .start_ns = from,
+            .end_ns = to,
+        };
+        plan->observer.span(plan->observer.arg, &span);
+        from = to;
+    }
+}
+
+static co_status run_observed(const co_dnnl_plan *plan, const co_op *ops, int count, co_error *err)
+{
+    const co_clock *clock = plan->observer.clock;
+    size_t all = (size_t)co_team_threads(plan->backend->base.team) * (size_t)plan->stage_ops;
+    memset(plan->spent_ns, 0, all * sizeof(plan->spent_ns[0]));
+    uint64_t start = co_clock_ns(clock);
+    CO_TRY(run_solo_or_stage(plan, ops, count, err));
+    tell(plan, ops, count, start, co_clock_ns(clock));
+    return CO_OK;
+}
+
+static int longest_stage(const co_op_list *list)
+{
+    int longest = 1;
+    for (int i = 0, first = 0; i < list->count; i++) {
+        first = list->items[i].stage == list->items[first].stage ? first : i;
+        longest = i - first + 1 > longest ? i - first + 1 : longest;
+    }
+    return longest;
+}
+
+co_status co_plan_observe(co_dnnl_plan *plan, const co_observer *observer, co_error *err)
+{
+    if (observer == NULL) {
+        plan->observer = (co_observer){0};
+        co_free(plan->spent_ns);
+        plan->spent_ns = NULL;
+        return CO_OK;
+    }
+    if (plan->spent_ns == NULL) {
+        int forward = longest_stage(&plan->forward);
+        int backward = longest_stage(&plan->backward);
+        size_t threads = (size_t)co_team_threads(plan->backend->base.team);
+        plan->stage_ops = forward > backward ? forward : backward;
+        void *block = NULL;
+        CO_TRY(co_alloc(threads * (size_t)plan->stage_ops, sizeof(uint64_t), "times of a plan",
+                        &block, err));
+        plan->spent_ns = block;
+    }
+    plan->observer = *observer;
+    return CO_OK;
+}
+
+/* ------------------------------------------------------------------ forward and backward */
 
 static co_status run_ops(const co_dnnl_plan *plan, const co_op *ops, int count, co_error *err)
 {
@@ -105,13 +223,10 @@ static co_status run_ops(const co_dnnl_plan *plan, const co_op *ops, int count, 
         while (end < count && ops[end].stage == ops[i].stage) {
             end++;
         }
-        for (int k = i; k < end && plan->trace != NULL; k++) {
-            plan->trace(plan->trace_arg, ops[k].layer, ops[k].pass);
-        }
-        if (ops[i].solo != NULL) {
-            CO_TRY(ops[i].solo(plan, &ops[i], err));
+        if (plan->observer.span != NULL) {
+            CO_TRY(run_observed(plan, &ops[i], end - i, err));
         } else {
-            run_stage(plan, &ops[i], end - i);
+            CO_TRY(run_solo_or_stage(plan, &ops[i], end - i, err));
         }
         i = end;
     }

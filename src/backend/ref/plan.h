@@ -28,9 +28,8 @@ struct co_plan {
     float *outputs[CO_OUTPUT_COUNT];
     float *output_grads[CO_OUTPUT_COUNT];
     co_backward backward;
-    int next_phase; /* -1 before the first forward */
-    co_trace_func trace;
-    void *trace_arg;
+    int next_phase;       /* -1 before the first forward */
+    co_observer observer; /* span NULL: none */
 };
 
 struct co_plans {

@@ -79,7 +79,7 @@ co_status co_ref_backward(co_plan *plan, int index, co_error *err);
 const co_phase *co_ref_phases(const co_plan *plan, int *count);
 const float *co_ref_output(const co_plan *plan, co_output which);
 float *co_ref_output_gradient(co_plan *plan, co_output which);
-void co_ref_trace(co_plan *plan, co_trace_func func, void *arg);
+co_status co_ref_observe(co_plan *plan, const co_observer *observer, co_error *err);
 
 /* The vector operations of co_backend_ops. */
 co_status co_ref_sgd(co_model *model, size_t offset, size_t count, const co_sgd *hyper,

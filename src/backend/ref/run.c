@@ -3,11 +3,31 @@
 
 #include <string.h>
 
-static void note(const co_plan *plan, int layer, co_pass pass)
+/* The time where somebody observes. */
+static uint64_t start_of(const co_plan *plan)
 {
-    if (plan->trace != NULL) {
-        plan->trace(plan->trace_arg, layer, pass);
+    return plan->observer.span != NULL ? co_clock_ns(plan->observer.clock) : 0;
+}
+
+/* Tells an operation that began then; the next begins at the time that is returned. */
+static uint64_t tell(const co_plan *plan, int layer, co_pass pass, uint64_t start_ns)
+{
+    if (plan->observer.span == NULL) {
+        return 0;
     }
+    const char *side = pass == CO_FORWARD ? "input" : "loss";
+    const co_layer *l = layer < 0 ? NULL : &plan->model->graph->layers[layer];
+    const co_span span = {
+        .layer = layer,
+        .pass = pass,
+        .name = l == NULL ? side : l->name,
+        .work = l == NULL ? side : co_layer_kind_name(l->kind),
+        .kernel = "ref",
+        .start_ns = start_ns,
+        .end_ns = co_clock_ns(plan->observer.clock),
+    };
+    plan->observer.span(plan->observer.arg, &span);
+    return co_clock_ns(plan->observer.clock);
 }
 
 static void read_pixels(co_plan *plan, const co_batch *batch)
@@ -51,15 +71,16 @@ co_status co_ref_forward(co_plan *plan, const co_batch *batch, co_error *err)
     if (draws && batch->samples == NULL) {
         return co_fail(err, CO_INTERNAL, "a batch without sample numbers for a model with dropout");
     }
-    note(plan, -1, CO_FORWARD);
+    uint64_t start = start_of(plan);
     read_pixels(plan, batch);
+    start = tell(plan, -1, CO_FORWARD, start);
     for (int i = 1; i < graph->layer_count; i++) {
         const co_ref_op *op = &plan->ops[i];
-        note(plan, i, CO_FORWARD);
         if (draws && op->layer->dropout_ordinal >= 0) {
             co_ref_draw_mask(op, batch);
         }
         co_ref_kernels_of(op->layer->kind)->forward(op);
+        start = tell(plan, i, CO_FORWARD, start);
     }
     write_outputs(plan);
     plan->next_phase = 0;
@@ -70,7 +91,6 @@ co_status co_ref_forward(co_plan *plan, const co_batch *batch, co_error *err)
 static void start_backward(co_plan *plan)
 {
     const co_graph *graph = plan->model->graph;
-    note(plan, -1, CO_BACKWARD_DATA);
     for (int i = 0; i < graph->layer_count; i++) {
         if (plan->grads[i] != NULL) {
             memset(plan->grads[i], 0, co_ref_out_count(&plan->ops[i]) * sizeof(double));
@@ -108,17 +128,19 @@ co_status co_ref_backward(co_plan *plan, int index, co_error *err)
                        b->phase_count, plan->next_phase,
                        plan->spec.mode != CO_TRAIN ? ", of a plan for evaluation" : "");
     }
+    uint64_t start = start_of(plan);
     if (index == 0) {
         start_backward(plan);
+        start = tell(plan, -1, CO_BACKWARD_DATA, start);
     }
     for (int k = b->first_op[index]; k < b->first_op[index + 1]; k++) {
         const co_ref_op *op = &plan->ops[b->ops[k].layer];
-        note(plan, b->ops[k].layer, b->ops[k].pass);
         if (b->ops[k].pass == CO_BACKWARD_WEIGHTS) {
             run_weights(plan, op, &b->phases[index]);
         } else {
             co_ref_kernels_of(op->layer->kind)->data(op);
         }
+        start = tell(plan, b->ops[k].layer, b->ops[k].pass, start);
     }
     plan->next_phase = index + 1;
     return CO_OK;
@@ -140,8 +162,9 @@ float *co_ref_output_gradient(co_plan *plan, co_output which)
     return plan->output_grads[which];
 }
 
-void co_ref_trace(co_plan *plan, co_trace_func func, void *arg)
+co_status co_ref_observe(co_plan *plan, const co_observer *observer, co_error *err)
 {
-    plan->trace = func;
-    plan->trace_arg = arg;
+    (void)err;
+    plan->observer = observer != NULL ? *observer : (co_observer){0};
+    return CO_OK;
 }
