@@ -1,6 +1,7 @@
 #include "event/announce.h"
 
 #include <stdio.h>
+
 double co_announce_seconds(const co_announcer *announcer)
 {
     return (double)(co_clock_ns(announcer->clock) - announcer->start_ns) / 1e9;
@@ -48,21 +49,22 @@ void co_announce_note(const co_announcer *announcer, co_level level, const char 
     } while (*next != '\0');
 }
 
-bool co_announce_sync(const co_announcer *announcer, uint64_t ticket)
+bool co_announce_mark(const co_announcer *announcer, uint64_t id)
 {
-    if (announcer->ring == NULL || announcer->wait_sync == NULL) {
-        return false;
+    if (announcer->ring == NULL) {
+        return true;
     }
-    co_event event = {.kind = CO_EVENT_SYNC};
-    event.sync.ticket = ticket;
+    co_event event = {.kind = CO_EVENT_MARK};
+    event.mark.id = id;
     return push(announcer, &event);
 }
 
-co_status co_announce_wait_sync(const co_announcer *announcer, uint64_t ticket,
-                                double timeout_seconds, co_sync_point *out, co_error *err)
+co_status co_announce_collect(const co_announcer *announcer, uint64_t id, double seconds,
+                              co_mark_files *out, co_error *err)
 {
-    if (announcer->wait_sync == NULL) {
-        return co_fail(err, CO_INTERNAL, "a sync point was waited for, but nobody listens");
+    if (announcer->ring == NULL || announcer->collect == NULL) {
+        *out = (co_mark_files){0};
+        return CO_OK;
     }
-    return announcer->wait_sync(announcer->context, ticket, timeout_seconds, out, err);
+    return announcer->collect(announcer->context, id, seconds, out, err);
 }

@@ -8,21 +8,23 @@
 #define CO_EVENT_ANNOUNCE_H
 
 #include "base/clock.h"
+#include "base/status.h"
 #include "event/ring.h"
 
-enum { CO_SYNC_FILES_MAX = 16, CO_SYNC_NAME_SIZE = 64 };
+enum { CO_MARK_FILES_MAX = 16 };
 
-/* How long the append-only files were when everything announced before was in them: what a
- * checkpoint records, so that a resumed run can cut them back. */
-typedef struct co_sync_point {
-    uint64_t ticket;
-    unsigned count;
-    struct {
-        char name[CO_SYNC_NAME_SIZE]; /* in the run folder */
-        uint64_t offset;              /* bytes; ends with a whole record */
-        bool complete;                /* false: the disk refused what belongs before */
-    } files[CO_SYNC_FILES_MAX];
-} co_sync_point;
+/* An append-only file of a sink, and its length. */
+typedef struct co_mark_file {
+    char name[CO_EVENT_NAME_SIZE]; /* "metrics.jsonl" */
+    uint64_t bytes;
+} co_mark_file;
+
+/* How long the sinks' files were when all events before a mark, and none after it, had come to
+ * them, and that much was on the disk. */
+typedef struct co_mark_files {
+    co_mark_file files[CO_MARK_FILES_MAX];
+    uint32_t count;
+} co_mark_files;
 
 typedef struct co_announcer {
     co_ring *ring;         /* borrowed; NULL: nobody listens */
@@ -31,9 +33,9 @@ typedef struct co_announcer {
     uint32_t rank;
     /* (optional) called after every push where there is no thread that drains: a simulated run */
     void (*drain)(void *context);
-    /* (optional) see co_announce_wait_sync */
-    co_status (*wait_sync)(void *context, uint64_t ticket, double timeout_seconds,
-                           co_sync_point *out, co_error *err);
+    /* (optional) waits until the sinks have come to mark `id`, at most so long; for any thread */
+    co_status (*collect)(void *context, uint64_t id, double seconds, co_mark_files *out,
+                         co_error *err);
     void *context;
 } co_announcer;
 
@@ -48,16 +50,13 @@ void co_announce(const co_announcer *announcer, co_event *event);
 void co_announce_note(const co_announcer *announcer, co_level level, const char *format, ...)
     CO_PRINTF(3, 4);
 
-/* Asks for a sync point after all that was announced so far; does not wait. `ticket` names it for
- * co_announce_wait_sync and grows from one to the next. false: nobody listens, or the ring is
- * full. */
-bool co_announce_sync(const co_announcer *announcer, uint64_t ticket);
+/* Marks a place in the stream of events; `id` grows from mark to mark. false: there was no room,
+ * the mark is not there. */
+bool co_announce_mark(const co_announcer *announcer, uint64_t id);
 
-/* Waits until that sync point is reached and the disk has what belongs before it: for a helper
- * thread that writes a checkpoint, not for the training thread (unless nothing is left to train).
- * CO_FAILED after the time, or when the point is older than the last few. Any thread. */
-CO_MUST_CHECK co_status co_announce_wait_sync(const co_announcer *announcer, uint64_t ticket,
-                                              double timeout_seconds, co_sync_point *out,
-                                              co_error *err);
+/* The files at that mark; none where nobody keeps files. CO_FILE when the sinks do not come to it
+ * in time, or when it is older than the last few. Any thread may wait. */
+CO_MUST_CHECK co_status co_announce_collect(const co_announcer *announcer, uint64_t id,
+                                            double seconds, co_mark_files *out, co_error *err);
 
 #endif

@@ -20,7 +20,7 @@ typedef enum co_event_kind {
     CO_EVENT_EPOCH_END,
     CO_EVENT_NOTE,
     CO_EVENT_RUN_END,
-    CO_EVENT_SYNC, /* for the monitor itself, not for sinks: see co_announce_sync */
+    CO_EVENT_MARK, /* for the monitor, not for sinks: see co_announce_mark */
 } co_event_kind;
 
 typedef enum co_event_split {
@@ -114,9 +114,10 @@ typedef struct co_event_run_end {
     double images_per_second; /* over all training steps of this run */
 } co_event_run_end;
 
-typedef struct co_event_sync {
-    uint64_t ticket;
-} co_event_sync;
+/* A place in the stream of events. */
+typedef struct co_event_mark {
+    uint64_t id; /* 1, 2, ... */
+} co_event_mark;
 
 typedef struct co_event {
     uint32_t kind; /* co_event_kind */
@@ -129,7 +130,7 @@ typedef struct co_event {
         co_event_epoch_end epoch_end;
         co_event_note note;
         co_event_run_end run_end;
-        co_event_sync sync;
+        co_event_mark mark;
     };
 } co_event;
 

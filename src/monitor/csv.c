@@ -146,7 +146,7 @@ static co_status csv_event(co_sink *base, const co_event *event, co_error *err)
     case CO_EVENT_RUN_START:
     case CO_EVENT_NOTE:
     case CO_EVENT_RUN_END:
-    case CO_EVENT_SYNC:
+    case CO_EVENT_MARK:
     default:
         return CO_OK;
     }
@@ -180,6 +180,7 @@ co_status co_csv_sink(const co_files *files, const char *path, uint64_t keep, ui
     CO_TRY(co_alloc(1, sizeof(csv_sink), "CSV sink", &block, err));
     csv_sink *sink = block;
     sink->base.ops = &csv_ops;
+    sink->base.cut_back = true;
     sink->log_interval = log_interval;
     co_status status = co_spool_open(files, path, keep, SPOOL_BYTES, &sink->base.spool, err);
     if (status != CO_OK) {

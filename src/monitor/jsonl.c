@@ -128,6 +128,11 @@ static void add_run_end(line *l, const co_event_run_end *end)
     add_rate(l, end->images_per_second);
 }
 
+static bool is_empty(const jsonl_sink *sink)
+{
+    return co_spool_offset(sink->base.spool) + co_spool_waiting(sink->base.spool) == 0;
+}
+
 /* false: this event has no line. */
 static bool fill(const jsonl_sink *sink, line *l, const co_event *event)
 {
@@ -138,7 +143,7 @@ static bool fill(const jsonl_sink *sink, line *l, const co_event *event)
     switch ((co_event_kind)event->kind) {
     case CO_EVENT_RUN_START:
         add_run_start(l, &event->run_start);
-        return true;
+        return event->run_start.first_step == 0 || is_empty(sink);
     case CO_EVENT_STEP:
         add_step(l, &event->step);
         return sink->log_interval > 0 && event->step.step % sink->log_interval == 0;
@@ -152,7 +157,7 @@ static bool fill(const jsonl_sink *sink, line *l, const co_event *event)
         add_run_end(l, &event->run_end);
         return true;
     case CO_EVENT_NOTE:
-    case CO_EVENT_SYNC:
+    case CO_EVENT_MARK:
         return false;
     }
     return false;
@@ -196,6 +201,7 @@ co_status co_jsonl_sink(const co_files *files, const char *path, uint64_t keep,
     CO_TRY(co_alloc(1, sizeof(jsonl_sink), "metrics sink", &block, err));
     jsonl_sink *sink = block;
     sink->base.ops = &jsonl_ops;
+    sink->base.cut_back = true;
     sink->log_interval = log_interval;
     co_status status = co_spool_open(files, path, keep, SPOOL_BYTES, &sink->base.spool, err);
     if (status != CO_OK) {

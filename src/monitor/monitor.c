@@ -11,9 +11,9 @@
 #include "base/alloc.h"
 
 enum {
-    SINKS_MAX = CO_SYNC_FILES_MAX,
+    SINKS_MAX = CO_MARK_FILES_MAX,
     NAP_NS = 20000000,
-    SYNC_POINTS = 8,  /* that are remembered */
+    MARKS = 8,        /* that are remembered */
     WRITE_EVERY = 64, /* events, at most, between two writes of a spool that fills */
 };
 
@@ -29,11 +29,14 @@ struct co_monitor {
     pthread_t thread;
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t wake;
-    pthread_cond_t synced;
+    pthread_cond_t reached;
     bool stopping;
-    bool ended;                        /* no sync point will be reached any more */
-    co_sync_point points[SYNC_POINTS]; /* point n is at n % SYNC_POINTS */
-    unsigned point_count;
+    bool ended; /* no mark will be reached any more */
+    struct {
+        uint64_t id;
+        co_mark_files files;
+    } marks[MARKS];      /* number n is at n % MARKS */
+    unsigned mark_count; /* reached so far */
 };
 
 static void deliver(co_monitor *monitor, const co_event *event);
@@ -137,39 +140,47 @@ static void write_spools(co_monitor *monitor, bool all)
     }
 }
 
-/* --- sync points ------------------------------------------------------------------------- */
+/* --- marks ------------------------------------------------------------------------------- */
 
-static void reach_sync(co_monitor *monitor, uint64_t ticket)
+/* What a checkpoint will say of a file must be on the disk before the checkpoint is. While a disk
+ * refuses, that is what the file has. */
+static void note_length(co_monitor *monitor, co_sink *sink, co_mark_files *files)
 {
-    co_sync_point point = {.ticket = ticket};
+    co_error err;
+    write_spool(monitor, sink);
+    if (!sink->refused && co_spool_sync(sink->spool, &err) != CO_OK) {
+        say(monitor, CO_LEVEL_WARNING, "%s", err.text);
+    }
+    co_mark_file *file = &files->files[files->count++];
+    file->bytes = co_spool_offset(sink->spool);
+    co_event_set_name(file->name, co_spool_name(sink->spool));
+}
+
+static void reach_mark(co_monitor *monitor, uint64_t id)
+{
+    co_mark_files files = {0};
     for (unsigned i = 0; i < monitor->sink_count; i++) {
         co_sink *sink = monitor->sinks[i];
-        co_error err;
-        if (sink == NULL || sink->spool == NULL) {
-            continue;
+        if (sink != NULL && sink->spool != NULL && sink->cut_back) {
+            note_length(monitor, sink, &files);
         }
-        write_spool(monitor, sink);
-        bool complete = !sink->refused && co_spool_sync(sink->spool, &err) == CO_OK;
-        (void)snprintf(point.files[point.count].name, CO_SYNC_NAME_SIZE, "%s",
-                       co_spool_name(sink->spool));
-        point.files[point.count].offset = co_spool_offset(sink->spool);
-        point.files[point.count].complete = complete;
-        point.count++;
     }
     pthread_mutex_lock(&monitor->mutex);
-    monitor->points[monitor->point_count % SYNC_POINTS] = point;
-    monitor->point_count++;
-    pthread_cond_broadcast(&monitor->synced);
+    unsigned slot = monitor->mark_count % MARKS;
+    monitor->marks[slot].id = id;
+    monitor->marks[slot].files = files;
+    monitor->mark_count++;
+    pthread_cond_broadcast(&monitor->reached);
     pthread_mutex_unlock(&monitor->mutex);
 }
 
 /* With the mutex held. */
-static const co_sync_point *find_point(const co_monitor *monitor, uint64_t ticket)
+static const co_mark_files *find_mark(const co_monitor *monitor, uint64_t id)
 {
-    unsigned count = monitor->point_count < SYNC_POINTS ? monitor->point_count : SYNC_POINTS;
+    unsigned count = monitor->mark_count < MARKS ? monitor->mark_count : MARKS;
     for (unsigned i = 0; i < count; i++) {
-        if (monitor->points[i].ticket == ticket) {
-            return &monitor->points[i];
+        if (monitor->marks[i].id == id) {
+            return &monitor->marks[i].files;
         }
     }
     return NULL;
@@ -189,25 +200,23 @@ static struct timespec from_now(double seconds)
     return until;
 }
 
-static co_status wait_sync(void *context, uint64_t ticket, double timeout_seconds,
-                           co_sync_point *out, co_error *err)
+static co_status collect(void *context, uint64_t id, double seconds, co_mark_files *out,
+                         co_error *err)
 {
     co_monitor *monitor = context;
-    struct timespec until = from_now(timeout_seconds);
-    int error = 0;
+    struct timespec until = from_now(seconds);
+    int waited = 0;
     pthread_mutex_lock(&monitor->mutex);
-    const co_sync_point *point = NULL;
-    while ((point = find_point(monitor, ticket)) == NULL && !monitor->ended && error == 0) {
-        error = pthread_cond_timedwait(&monitor->synced, &monitor->mutex, &until);
+    const co_mark_files *files = NULL;
+    while ((files = find_mark(monitor, id)) == NULL && !monitor->ended && waited == 0) {
+        waited = pthread_cond_timedwait(&monitor->reached, &monitor->mutex, &until);
     }
-    if (point != NULL) {
-        *out = *point;
+    if (files != NULL) {
+        *out = *files;
     }
     pthread_mutex_unlock(&monitor->mutex);
-    if (point == NULL) {
-        return co_fail(err, CO_FAILED,
-                       "the metrics files were not brought to the disk within %g seconds",
-                       timeout_seconds);
+    if (files == NULL) {
+        return co_fail(err, CO_FILE, "the metrics are not on the disk after %g seconds", seconds);
     }
     return CO_OK;
 }
@@ -219,8 +228,8 @@ static void drain(void *context)
     co_monitor *monitor = context;
     co_event event;
     for (unsigned events = 1; co_ring_pop(monitor->ring, &event); events++) {
-        if (event.kind == CO_EVENT_SYNC) {
-            reach_sync(monitor, event.sync.ticket);
+        if (event.kind == CO_EVENT_MARK) {
+            reach_mark(monitor, event.mark.id);
             continue;
         }
         deliver(monitor, &event);
@@ -272,14 +281,14 @@ co_status co_monitor_create(const co_monitor_options *options, co_monitor **out,
         .clock = options->clock,
         .start_ns = options->start_ns != 0 ? options->start_ns : co_clock_ns(options->clock),
         .drain = NULL,
-        .wait_sync = wait_sync,
+        .collect = collect,
         .context = monitor,
     };
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&monitor->wake, &attributes);
-    pthread_cond_init(&monitor->synced, &attributes);
+    pthread_cond_init(&monitor->reached, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&monitor->mutex, NULL);
     *out = monitor;
@@ -297,7 +306,7 @@ void co_monitor_destroy(co_monitor *monitor)
             monitor->sinks[i]->ops->close(monitor->sinks[i]);
         }
     }
-    pthread_cond_destroy(&monitor->synced);
+    pthread_cond_destroy(&monitor->reached);
     pthread_cond_destroy(&monitor->wake);
     pthread_mutex_destroy(&monitor->mutex);
     co_ring_destroy(monitor->ring);
@@ -360,7 +369,7 @@ void co_monitor_stop(co_monitor *monitor)
     flush_sinks(monitor);
     pthread_mutex_lock(&monitor->mutex);
     monitor->ended = true;
-    pthread_cond_broadcast(&monitor->synced);
+    pthread_cond_broadcast(&monitor->reached);
     pthread_mutex_unlock(&monitor->mutex);
 }
 

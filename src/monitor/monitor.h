@@ -8,9 +8,9 @@
  * once, on the others. Without a thread (`inline_drain`, for simulated runs) each announcement is
  * delivered before it returns.
  *
- * A checkpoint asks for a sync point (co_announce_sync): the offsets of all files with a spool
- * once everything announced before is in them. A resumed run gives each offset as `keep` to the
- * constructor of that sink, and the file goes on from there.
+ * A checkpoint marks its place among the events (co_announce_mark) and collects, in a thread of
+ * its own, how long the files of metrics are once everything announced before is in them. A resumed
+ * run gives each offset as `keep` to the constructor of that sink, and the file goes on from there.
  *
  * One thread creates, starts, announces, stops and destroys.
  */

@@ -29,6 +29,7 @@ typedef struct co_sink_ops {
 struct co_sink {
     const co_sink_ops *ops;
     co_spool *spool; /* NULL, or where its records go; closed by `close` */
+    bool cut_back;   /* checkpoints keep the file's length, and a resumed run cuts it to that */
     bool refused;    /* the monitor's: the last write of the spool failed */
     double retry_at; /* the monitor's: seconds */
 };

@@ -3,7 +3,7 @@
  * Adding a record never fails and never touches the disk. Writing hands everything to the system;
  * while that fails (a full disk, a pipe whose reader sleeps) records wait in the buffer, and the
  * oldest make room for new ones and are counted. The file always holds whole records, so it can be
- * cut back to any offset that co_spool_sync reported. Used by one thread at a time.
+ * cut back to any length that it once had. Used by one thread at a time.
  */
 #ifndef CO_MONITOR_SPOOL_H
 #define CO_MONITOR_SPOOL_H

@@ -240,7 +240,7 @@ static co_status tensorboard_event(co_sink *base, const co_event *event, co_erro
         }
         break;
     case CO_EVENT_NOTE:
-    case CO_EVENT_SYNC:
+    case CO_EVENT_MARK:
         break;
     }
     return CO_OK;
@@ -265,6 +265,7 @@ co_status co_tensorboard_sink(const co_tensorboard_options *options, co_sink **o
     CO_TRY(co_alloc(1, sizeof(tensorboard_sink), "TensorBoard sink", &block, err));
     tensorboard_sink *sink = block;
     sink->base.ops = &tensorboard_ops;
+    sink->base.cut_back = true;
     sink->options = *options;
     sink->start_wall_ns = co_clock_wall_ns(options->clock);
     co_status status = co_spool_open(options->files, options->path, options->keep, SPOOL_BYTES,

@@ -231,17 +231,16 @@ static void test_sinks_have_a_limit(void **state)
     co_monitor_destroy(NULL);
 }
 
-static void expect_point(const co_sync_point *point, unsigned index, const char *name,
-                         uint64_t offset, bool complete)
+static void expect_file(const co_mark_files *files, unsigned index, const char *name,
+                        uint64_t bytes)
 {
-    assert_true(index < point->count);
-    assert_string_equal(point->files[index].name, name);
-    assert_int_equal(point->files[index].offset, offset);
-    assert_int_equal(point->files[index].complete, complete);
+    assert_true(index < files->count);
+    assert_string_equal(files->files[index].name, name);
+    assert_int_equal(files->files[index].bytes, bytes);
 }
 
 /* A checkpoint learns how long the files are with all that was announced before it. */
-static void test_sync_points(void **state)
+static void test_marks(void **state)
 {
     (void)state;
     for (int inline_drain = 0; inline_drain < 2; inline_drain++) {
@@ -256,32 +255,36 @@ static void test_sync_points(void **state)
         assert_int_equal(co_monitor_add(monitor, sink, &err), CO_OK);
         assert_int_equal(co_csv_sink(&co_files_system, "/dev/full", 0, 1, &sink, &err), CO_OK);
         assert_int_equal(co_monitor_add(monitor, sink, &err), CO_OK);
+        const char *log = CO_TEST_JOIN(folder, "log.txt"); /* is never cut back */
+        assert_int_equal(co_textlog_sink(&co_files_system, log, &co_clock_system, &sink, &err),
+                         CO_OK);
+        assert_int_equal(co_monitor_add(monitor, sink, &err), CO_OK);
         start(monitor);
-        co_sync_point points[3];
-        for (uint64_t ticket = 1; ticket <= 3; ticket++) {
-            announce_steps(monitor, 100 * ticket, 100 * ticket + 49);
-            assert_true(co_announce_sync(announcer, ticket));
+        co_mark_files marked[3];
+        for (uint64_t id = 1; id <= 3; id++) {
+            announce_steps(monitor, 100 * id, 100 * id + 49);
+            assert_true(co_announce_mark(announcer, id));
         }
         announce_steps(monitor, 1, 1000);
-        for (uint64_t ticket = 1; ticket <= 3; ticket++) {
-            co_sync_point *point = &points[ticket - 1];
-            assert_int_equal(co_announce_wait_sync(announcer, ticket, 60.0, point, &err), CO_OK);
-            assert_int_equal(point->ticket, ticket);
-            assert_int_equal(point->count, 2);
-            expect_point(point, 1, "full", 0, false);
+        for (uint64_t id = 1; id <= 3; id++) {
+            co_mark_files *files = &marked[id - 1];
+            assert_int_equal(co_announce_collect(announcer, id, 60.0, files, &err), CO_OK);
+            assert_int_equal(files->count, 2);
+            expect_file(files, 1, "full", 0);
         }
-        assert_int_equal(co_announce_wait_sync(announcer, 9, 0.01, &points[0], &err), CO_FAILED);
+        co_mark_files none;
+        assert_int_equal(co_announce_collect(announcer, 9, 0.01, &none, &err), CO_FILE);
         co_monitor_stop(monitor);
-        assert_int_equal(co_announce_wait_sync(announcer, 9, 1e9, &points[0], &err), CO_FAILED);
+        assert_int_equal(co_announce_collect(announcer, 9, 1e9, &none, &err), CO_FILE);
         assert_int_equal(co_monitor_failed_sinks(monitor), 1);
         co_monitor_destroy(monitor);
         char *data = NULL;
         size_t bytes = 0;
         assert_int_equal(co_file_read(path, 1 << 24, CO_FILE, &data, &bytes, &err), CO_OK);
         for (unsigned i = 0; i < 3; i++) { /* the last line before the offset is that step's */
-            size_t at = (size_t)points[i].files[0].offset;
+            size_t at = (size_t)marked[i].files[0].bytes;
             char last[64];
-            expect_point(&points[i], 0, "metrics.jsonl", at, true);
+            expect_file(&marked[i], 0, "metrics.jsonl", at);
             assert_int_equal(data[at - 1], '\n');
             data[at - 1] = '\0';
             (void)snprintf(last, sizeof(last), "{\"event\":\"step\",\"step\":%u,",
@@ -329,16 +332,16 @@ static void test_full_disk_is_tried_again(void **state)
     assert_int_equal(co_monitor_add(monitor, sink, &err), CO_OK);
     add(monitor, &watcher);
     start(monitor);
-    co_sync_point point;
+    co_mark_files files;
     announce_steps(monitor, 1, 1000);
-    assert_true(co_announce_sync(announcer, 1));
-    assert_int_equal(co_announce_wait_sync(announcer, 1, 60.0, &point, &err), CO_OK);
-    expect_point(&point, 0, "metrics.jsonl", 0, false);
+    assert_true(co_announce_mark(announcer, 1));
+    assert_int_equal(co_announce_collect(announcer, 1, 60.0, &files, &err), CO_OK);
+    expect_file(&files, 0, "metrics.jsonl", 0);
     atomic_store(&disk.full, 0);
-    for (uint64_t ticket = 2; !point.files[0].complete; ticket++) {
+    for (uint64_t id = 2; files.files[0].bytes == 0; id++) {
         usleep(50000);
-        assert_true(co_announce_sync(announcer, ticket));
-        assert_int_equal(co_announce_wait_sync(announcer, ticket, 60.0, &point, &err), CO_OK);
+        assert_true(co_announce_mark(announcer, id));
+        assert_int_equal(co_announce_collect(announcer, id, 60.0, &files, &err), CO_OK);
     }
     co_monitor_stop(monitor);
     assert_int_equal(co_monitor_failed_sinks(monitor), 0);
@@ -367,7 +370,7 @@ int main(void)
         cmocka_unit_test(test_stuck_sink_does_not_stop_the_run),
         cmocka_unit_test(test_thread_blocks_signals),
         cmocka_unit_test(test_sinks_have_a_limit),
-        cmocka_unit_test(test_sync_points),
+        cmocka_unit_test(test_marks),
         cmocka_unit_test(test_full_disk_is_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
