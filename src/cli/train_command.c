@@ -19,7 +19,8 @@ typedef struct train_command {
     co_monitor *monitor;
     co_job *job;
     co_rundir *rundir;
-    co_hparam *hparams; /* (hparam_count) what TensorBoard is told; NULL without */
+    co_timeline *timeline; /* NULL without --timeline */
+    co_hparam *hparams;    /* (hparam_count) what TensorBoard is told; NULL without */
     size_t hparam_count;
     co_train_result result;
     co_outcome outcome;
@@ -305,11 +306,42 @@ static co_status first_fault(co_status before, co_status now, const co_error *no
     return now;
 }
 
+/* Room for the spans of 200 steps of a network of a hundred layers. */
+static co_status open_timeline(train_command *t, co_track **track, co_error *err)
+{
+    enum { SPANS = 1 << 17 };
+    if (t->settings->timeline == NULL) {
+        return CO_OK;
+    }
+    CO_TRY(co_timeline_create(t->cli->clock, t->cli->start_ns, &t->timeline, err));
+    return co_timeline_add_track(t->timeline, "training", SPANS, track, err);
+}
+
+/* A timeline that cannot be written costs the timeline, not the run. */
+static void save_timeline(const train_command *t)
+{
+    const co_announcer *announcer = co_monitor_announcer(t->monitor);
+    co_error err = {0};
+    if (t->timeline == NULL) {
+        return;
+    }
+    co_timeline_stop(t->timeline);
+    if (co_timeline_save(t->timeline, &co_files_system, t->settings->timeline, &err) != CO_OK) {
+        co_announce_note(announcer, CO_LEVEL_WARNING, "no timeline: %s", err.text);
+    } else if (co_timeline_dropped(t->timeline) > 0) {
+        co_announce_note(announcer, CO_LEVEL_WARNING,
+                         "the timeline is not complete: %llu spans found no room; see "
+                         "--timeline-steps",
+                         (unsigned long long)co_timeline_dropped(t->timeline));
+    }
+}
+
 static co_status train_and_save(train_command *t, co_error *err)
 {
     const co_announcer *announcer = co_monitor_announcer(t->monitor);
     announce_start(t);
     co_status status = co_train(t->job, announcer, t->cli->stop, &t->result, err);
+    save_timeline(t);
     co_error later = {0};
     status = first_fault(status, keep_weights(t, status, &later), &later, err);
     t->outcome = outcome_of(status);
@@ -337,7 +369,10 @@ static co_status begin_record(train_command *t, co_error *err)
 
 static co_status run(train_command *t, co_error *err)
 {
-    const co_monitor_options options = {.clock = t->cli->clock, .start_ns = t->cli->start_ns};
+    co_track *track = NULL;
+    CO_TRY(open_timeline(t, &track, err));
+    const co_monitor_options options = {
+        .clock = t->cli->clock, .start_ns = t->cli->start_ns, .track = track};
     CO_TRY(co_monitor_create(&options, &t->monitor, err));
     CO_TRY(co_job_open_training(t->settings, &t->job, err));
     CO_TRY(open_run_folder(t, err));
@@ -361,5 +396,6 @@ co_status co_cli_train(co_cli *cli, co_error *err)
     co_cli_free_hparams(t.hparams, t.hparam_count);
     co_rundir_destroy(t.rundir);
     co_job_close(t.job);
+    co_timeline_destroy(t.timeline); /* the job's threads may have used it */
     return status;
 }

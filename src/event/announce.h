@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "event/ring.h"
+#include "event/timeline.h"
 
 enum { CO_MARK_FILES_MAX = 16 };
 
@@ -37,6 +38,7 @@ typedef struct co_announcer {
     co_status (*collect)(void *context, uint64_t id, double seconds, co_mark_files *out,
                          co_error *err);
     void *context;
+    co_track *track; /* borrowed: of the training thread; NULL: no timeline is made */
 } co_announcer;
 
 /* Seconds since the start: a step's one clock read. */

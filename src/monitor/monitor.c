@@ -283,6 +283,7 @@ co_status co_monitor_create(const co_monitor_options *options, co_monitor **out,
         .drain = NULL,
         .collect = collect,
         .context = monitor,
+        .track = options->track,
     };
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);

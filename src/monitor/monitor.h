@@ -33,6 +33,7 @@ typedef struct co_monitor_options {
     bool inline_drain;     /* no thread */
     const co_clock *clock; /* borrowed */
     uint64_t start_ns;     /* monotonic: the time of events counts from here; 0 = from now */
+    co_track *track;       /* borrowed: for the announcer; NULL = no timeline */
 } co_monitor_options;
 
 CO_MUST_CHECK co_status co_monitor_create(const co_monitor_options *options, co_monitor **out,
