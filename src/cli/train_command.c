@@ -136,9 +136,27 @@ static co_status add_metrics(train_command *t, co_error *err)
     return CO_OK;
 }
 
+/* Room for all that is announced at once: the histograms of a step, the mistakes of an
+ * evaluation. */
+static co_status add_blobs(train_command *t, const co_blobs **out, co_error *err)
+{
+    const co_settings *settings = t->settings;
+    uint32_t histograms = settings->tb_histograms_every > 0 ? co_histogram_blobs(t->job->graph) : 0;
+    uint32_t images = (uint32_t)settings->tb_images;
+    size_t image = images > 0 ? co_mistake_bytes(co_dataset_describe(t->job->dataset)) : 0;
+    size_t histogram = histograms > 0 ? sizeof(co_histogram) : 0;
+    if (histograms + images == 0) {
+        return CO_OK;
+    }
+    return co_monitor_add_blobs(t->monitor, 2 * histograms + images,
+                                image > histogram ? image : histogram, out, err);
+}
+
 static co_status add_tensorboard(train_command *t, co_error *err)
 {
     const co_settings *settings = t->settings;
+    const co_blobs *blobs = NULL;
+    CO_TRY(add_blobs(t, &blobs, err));
     CO_TRY(co_cli_hparams(settings, &t->hparams, &t->hparam_count, err));
     const co_tensorboard_options options = {
         .files = &co_files_system,
@@ -146,6 +164,7 @@ static co_status add_tensorboard(train_command *t, co_error *err)
         .clock = t->cli->clock,
         .log_interval = (uint64_t)settings->log_interval,
         .s1_names = settings->tensorboard_names == CO_CONF_TENSORBOARD_S1,
+        .blobs = blobs,
         .hparams = t->hparams,
         .hparam_count = t->hparam_count,
     };

@@ -39,7 +39,6 @@ static const co_later later_rows[] = {
     {"k-splits", KFOLD, ""},
     {"classification-report training-time pics model-accuracy worker-accuracy", REPORTS, ""},
     {"tensorwatch tensorwatch-port", SINKS, "0"},
-    {"log-model-grads-every", SINKS, ""},
     {"influx influx-url prometheus-port http-port live", SINKS, ""},
     {"use-amp use-dali xla amp", PRECISION, ""},
     {"log-level", "log levels (use --quiet or --verbose)", "info INFO"},

@@ -49,6 +49,18 @@ void co_announce_note(const co_announcer *announcer, co_level level, const char 
     } while (*next != '\0');
 }
 
+void *co_announce_take(const co_announcer *announcer, uint32_t *number)
+{
+    return announcer->ring != NULL ? co_blobs_take(announcer->blobs, number) : NULL;
+}
+
+void co_announce_blob(const co_announcer *announcer, co_event *event, uint32_t number)
+{
+    if (announcer->ring == NULL || !push(announcer, event)) {
+        co_blobs_release(announcer->blobs, number);
+    }
+}
+
 bool co_announce_mark(const co_announcer *announcer, uint64_t id)
 {
     if (announcer->ring == NULL) {

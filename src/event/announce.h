@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "event/blob.h"
 #include "event/ring.h"
 #include "event/timeline.h"
 
@@ -38,6 +39,7 @@ typedef struct co_announcer {
     co_status (*collect)(void *context, uint64_t id, double seconds, co_mark_files *out,
                          co_error *err);
     void *context;
+    co_blobs *blobs; /* borrowed; NULL: nobody wants what does not fit into an event */
     co_track *track; /* borrowed: of the training thread; NULL: no timeline is made */
 } co_announcer;
 
@@ -51,6 +53,11 @@ void co_announce(const co_announcer *announcer, co_event *event);
 /* A text for people, of any length below CO_ERROR_SIZE; no newline at its end. */
 void co_announce_note(const co_announcer *announcer, co_level level, const char *format, ...)
     CO_PRINTF(3, 4);
+
+/* A blob to fill, and its number; NULL when nobody wants it or none is free. */
+void *co_announce_take(const co_announcer *announcer, uint32_t *number);
+/* Announces the event that names the blob; the blob is not the caller's any more. */
+void co_announce_blob(const co_announcer *announcer, co_event *event, uint32_t number);
 
 /* Marks a place in the stream of events; `id` grows from mark to mark. false: there was no room,
  * the mark is not there. */

@@ -146,6 +146,8 @@ static co_status csv_event(co_sink *base, const co_event *event, co_error *err)
     case CO_EVENT_RUN_START:
     case CO_EVENT_NOTE:
     case CO_EVENT_RUN_END:
+    case CO_EVENT_HISTOGRAM:
+    case CO_EVENT_IMAGE:
     case CO_EVENT_MARK:
     default:
         return CO_OK;

@@ -157,6 +157,8 @@ static bool fill(const jsonl_sink *sink, line *l, const co_event *event)
         add_run_end(l, &event->run_end);
         return true;
     case CO_EVENT_NOTE:
+    case CO_EVENT_HISTOGRAM:
+    case CO_EVENT_IMAGE:
     case CO_EVENT_MARK:
         return false;
     }

@@ -223,6 +223,15 @@ static co_status collect(void *context, uint64_t id, double seconds, co_mark_fil
 
 /* --- the spool thread -------------------------------------------------------------------- */
 
+static void release_blob(co_monitor *monitor, const co_event *event)
+{
+    if (event->kind == CO_EVENT_HISTOGRAM) {
+        co_blobs_release(monitor->announcer.blobs, event->histogram.blob);
+    } else if (event->kind == CO_EVENT_IMAGE) {
+        co_blobs_release(monitor->announcer.blobs, event->image.blob);
+    }
+}
+
 static void drain(void *context)
 {
     co_monitor *monitor = context;
@@ -233,6 +242,7 @@ static void drain(void *context)
             continue;
         }
         deliver(monitor, &event);
+        release_blob(monitor, &event);
         if (events % WRITE_EVERY == 0) {
             write_spools(monitor, false);
         }
@@ -311,7 +321,16 @@ void co_monitor_destroy(co_monitor *monitor)
     pthread_cond_destroy(&monitor->wake);
     pthread_mutex_destroy(&monitor->mutex);
     co_ring_destroy(monitor->ring);
+    co_blobs_destroy(monitor->announcer.blobs);
     co_free(monitor);
+}
+
+co_status co_monitor_add_blobs(co_monitor *monitor, uint32_t count, size_t bytes,
+                               const co_blobs **out, co_error *err)
+{
+    CO_TRY(co_blobs_create(count, bytes, &monitor->announcer.blobs, err));
+    *out = monitor->announcer.blobs;
+    return CO_OK;
 }
 
 co_status co_monitor_add(co_monitor *monitor, co_sink *sink, co_error *err)
@@ -366,6 +385,10 @@ void co_monitor_stop(co_monitor *monitor)
     if (dropped > 0) {
         say(monitor, CO_LEVEL_WARNING, "%llu events were dropped: the sinks could not keep up",
             (unsigned long long)dropped);
+    }
+    if (monitor->announcer.blobs != NULL && co_blobs_missed(monitor->announcer.blobs) > 0) {
+        say(monitor, CO_LEVEL_WARNING, "%llu histograms or pictures were left out",
+            (unsigned long long)co_blobs_missed(monitor->announcer.blobs));
     }
     flush_sinks(monitor);
     pthread_mutex_lock(&monitor->mutex);

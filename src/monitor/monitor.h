@@ -43,6 +43,9 @@ void co_monitor_destroy(co_monitor *monitor);
 
 /* Before start. Takes the sink, also on failure (which closes it). At most 16. */
 CO_MUST_CHECK co_status co_monitor_add(co_monitor *monitor, co_sink *sink, co_error *err);
+/* Blobs for histograms and pictures (event/blob.h), before start; *out is borrowed. */
+CO_MUST_CHECK co_status co_monitor_add_blobs(co_monitor *monitor, uint32_t count, size_t bytes,
+                                             const co_blobs **out, co_error *err);
 CO_MUST_CHECK co_status co_monitor_start(co_monitor *monitor, co_error *err);
 /* Delivers what is in the ring, warns of dropped events, flushes the sinks, ends the thread.
  * Safe to call again. */

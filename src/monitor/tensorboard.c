@@ -1,12 +1,15 @@
 #include "monitor/tensorboard.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
+#include "monitor/png.h"
 #include "monitor/tfevents.h"
 
-enum { RECORD_BYTES = 1 << 18, SPOOL_BYTES = 1 << 20, TAG_SIZE = 160 };
+enum { RECORD_BYTES = 1 << 17, SPOOL_RECORDS = 8, TAG_SIZE = 200 };
 
 typedef struct tensorboard_sink {
     co_sink base;
@@ -14,7 +17,9 @@ typedef struct tensorboard_sink {
     int64_t start_wall_ns; /* wall time of `seconds` 0 */
     bool described;        /* the hyperparameters are in the file */
     co_tfevents events;
-    uint8_t record[RECORD_BYTES];
+    uint8_t *record; /* (record_bytes) */
+    size_t record_bytes;
+    co_crc32_table crc; /* of pictures */
 } tensorboard_sink;
 
 static double wall_of(const tensorboard_sink *sink, const co_event *event)
@@ -147,6 +152,114 @@ static void add_session_end(tensorboard_sink *sink, double wall, bool success)
     close_plugin(sink, &p);
 }
 
+/* --- histograms and pictures ------------------------------------------------------------- */
+
+enum { VALUE_IMAGE = 4, VALUE_HISTOGRAM = 5 };
+enum { HISTOGRAM_MIN = 1, HISTOGRAM_MAX, HISTOGRAM_COUNT, HISTOGRAM_SUM, HISTOGRAM_SQUARES };
+enum { HISTOGRAM_LIMITS = 6, HISTOGRAM_BUCKETS = 7 };
+enum { IMAGE_HEIGHT = 1, IMAGE_WIDTH, IMAGE_COLORS, IMAGE_FILE };
+enum { SIGN = CO_HISTOGRAM_BUCKETS / 2, BUCKET_SHIFT = 21 };
+
+/* The smallest magnitude in a bucket of that number, without its sign; the largest float for the
+ * one after the last. */
+static double magnitude(uint32_t bucket)
+{
+    uint32_t bits = bucket << BUCKET_SHIFT;
+    float value = 0.0f;
+    memcpy(&value, &bits, sizeof(value));
+    return isfinite(value) ? (double)value : (double)FLT_MAX;
+}
+
+/* Buckets in the order of their values, each with its upper end; empty ones that follow one another
+ * are one. What is around 0 has one bucket of both signs. */
+typedef struct bars {
+    double limits[CO_HISTOGRAM_BUCKETS];
+    double counts[CO_HISTOGRAM_BUCKETS];
+    size_t count;
+} bars;
+
+static void add_bar(bars *b, double limit, double count)
+{
+    bool empty = count <= 0.0;
+    if (empty && (b->count == 0 || b->counts[b->count - 1] <= 0.0)) {
+        b->count -= b->count > 0; /* the gap grows, or has not begun */
+    }
+    b->limits[b->count] = limit;
+    b->counts[b->count] = count;
+    b->count++;
+}
+
+static void order_bars(const co_histogram *histogram, bars *b)
+{
+    const uint32_t *buckets = histogram->buckets;
+    b->count = 0;
+    for (uint32_t i = SIGN - 1; i > 0; i--) {
+        add_bar(b, -magnitude(i), buckets[SIGN + i]);
+    }
+    add_bar(b, magnitude(1), (double)buckets[0] + (double)buckets[SIGN]);
+    for (uint32_t i = 1; i < SIGN; i++) {
+        add_bar(b, magnitude(i + 1), buckets[i]);
+    }
+    while (b->count > 1 && b->counts[b->count - 1] <= 0.0) {
+        b->count--;
+    }
+}
+
+/* The names are those of Ignite's handlers: weights/conv1/weight, grads/conv1/weight. */
+static void add_histogram(tensorboard_sink *sink, double wall, const co_event_histogram *event)
+{
+    const co_histogram *histogram = co_blobs_at(sink->options.blobs, event->blob);
+    co_proto *proto = &sink->events.proto;
+    char tag[TAG_SIZE];
+    bars b;
+    (void)snprintf(tag, sizeof(tag), "%s/%s", event->gradient != 0 ? "grads" : "weights",
+                   histogram->name);
+    for (char *c = tag; *c != '\0'; c++) {
+        *c = *c == '.' ? '/' : *c;
+    }
+    order_bars(histogram, &b);
+    co_tfevents_begin(&sink->events, wall, (int64_t)event->step);
+    size_t value = co_tfevents_open(&sink->events, tag);
+    size_t mark = co_proto_open(proto, VALUE_HISTOGRAM);
+    co_proto_double(proto, HISTOGRAM_MIN, histogram->min);
+    co_proto_double(proto, HISTOGRAM_MAX, histogram->max);
+    co_proto_double(proto, HISTOGRAM_COUNT, (double)histogram->count);
+    co_proto_double(proto, HISTOGRAM_SUM, histogram->sum);
+    co_proto_double(proto, HISTOGRAM_SQUARES, histogram->sum_squares);
+    co_proto_doubles(proto, HISTOGRAM_LIMITS, b.limits, b.count);
+    co_proto_doubles(proto, HISTOGRAM_BUCKETS, b.counts, b.count);
+    co_proto_close(proto, mark);
+    co_tfevents_close(&sink->events, value);
+    co_tfevents_end(&sink->events);
+}
+
+static void add_image(tensorboard_sink *sink, double wall, const co_event_image *event)
+{
+    const co_mistake *mistake = co_blobs_at(sink->options.blobs, event->blob);
+    co_proto *proto = &sink->events.proto;
+    size_t bytes = co_png_bytes(mistake->channels, mistake->height, mistake->width);
+    char tag[TAG_SIZE];
+    (void)snprintf(tag, sizeof(tag), "misclassified/%s_as_%s", mistake->label, mistake->predicted);
+    if (bytes > sink->record_bytes) {
+        return; /* the blobs decided how large they can be */
+    }
+    /* the file is made at the end of the record's memory, and copied to its place */
+    uint8_t *file = sink->record + sink->record_bytes;
+    co_png_write(&sink->crc, mistake->pixels, mistake->channels, mistake->height, mistake->width,
+                 file);
+    co_tfevents_begin(&sink->events, wall,
+                      sink->options.s1_names ? (int64_t)event->step : (int64_t)event->epoch);
+    size_t value = co_tfevents_open(&sink->events, tag);
+    size_t mark = co_proto_open(proto, VALUE_IMAGE);
+    co_proto_integer(proto, IMAGE_HEIGHT, mistake->height);
+    co_proto_integer(proto, IMAGE_WIDTH, mistake->width);
+    co_proto_integer(proto, IMAGE_COLORS, mistake->channels);
+    co_proto_bytes(proto, IMAGE_FILE, file, bytes);
+    co_proto_close(proto, mark);
+    co_tfevents_close(&sink->events, value);
+    co_tfevents_end(&sink->events);
+}
+
 /* --- events ------------------------------------------------------------------------------ */
 
 static void add_start(tensorboard_sink *sink, const co_event *event)
@@ -239,6 +352,12 @@ static co_status tensorboard_event(co_sink *base, const co_event *event, co_erro
             add_session_end(sink, wall, event->run_end.outcome == CO_OUTCOME_FINISHED);
         }
         break;
+    case CO_EVENT_HISTOGRAM:
+        add_histogram(sink, wall, &event->histogram);
+        break;
+    case CO_EVENT_IMAGE:
+        add_image(sink, wall, &event->image);
+        break;
     case CO_EVENT_NOTE:
     case CO_EVENT_MARK:
         break;
@@ -248,8 +367,10 @@ static co_status tensorboard_event(co_sink *base, const co_event *event, co_erro
 
 static void tensorboard_close(co_sink *base)
 {
+    tensorboard_sink *sink = (tensorboard_sink *)base;
     co_spool_close(base->spool);
-    co_free((tensorboard_sink *)base);
+    co_free(sink->record);
+    co_free(sink);
 }
 
 static const co_sink_ops tensorboard_ops = {
@@ -268,13 +389,21 @@ co_status co_tensorboard_sink(const co_tensorboard_options *options, co_sink **o
     sink->base.cut_back = true;
     sink->options = *options;
     sink->start_wall_ns = co_clock_wall_ns(options->clock);
-    co_status status = co_spool_open(options->files, options->path, options->keep, SPOOL_BYTES,
-                                     &sink->base.spool, err);
+    /* a picture as a file is hardly larger than its pixels */
+    sink->record_bytes = RECORD_BYTES;
+    sink->record_bytes += options->blobs != NULL ? 2 * co_blobs_bytes(options->blobs) : 0;
+    co_status status = co_alloc(2, sink->record_bytes, "TensorBoard sink", &block, err);
+    if (status == CO_OK) {
+        sink->record = block;
+        status = co_spool_open(options->files, options->path, options->keep,
+                               SPOOL_RECORDS * sink->record_bytes, &sink->base.spool, err);
+    }
     if (status != CO_OK) {
-        co_free(sink);
+        tensorboard_close(&sink->base);
         return status;
     }
-    co_tfevents_init(&sink->events, sink->base.spool, sink->record, sizeof(sink->record));
+    co_crc32_init(&sink->crc);
+    co_tfevents_init(&sink->events, sink->base.spool, sink->record, sink->record_bytes);
     sink->described = co_spool_offset(sink->base.spool) > 0;
     if (!sink->described) {
         co_tfevents_add_version(&sink->events, (double)sink->start_wall_ns * 1e-9);

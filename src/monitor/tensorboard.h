@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "event/blob.h"
 #include "monitor/sink.h"
 
 typedef enum co_hparam_type { CO_HPARAM_TEXT, CO_HPARAM_NUMBER, CO_HPARAM_BOOL } co_hparam_type;
@@ -30,6 +31,7 @@ typedef struct co_tensorboard_options {
     uint64_t keep;         /* as for co_line_file_open */
     uint64_t log_interval; /* steps; 0: no steps */
     bool s1_names;
+    const co_blobs *blobs;    /* borrowed; NULL without histograms and pictures */
     const co_hparam *hparams; /* (hparam_count) borrowed until the sink is closed */
     size_t hparam_count;
 } co_tensorboard_options;

@@ -24,7 +24,8 @@ static co_status textlog_event(co_sink *base, const co_event *event, co_error *e
     (void)err;
     textlog_sink *sink = (textlog_sink *)base;
     int64_t offset_ns = (int64_t)(event->seconds * 1e9);
-    if (event->kind == CO_EVENT_STEP) {
+    if (event->kind == CO_EVENT_STEP || event->kind == CO_EVENT_HISTOGRAM ||
+        event->kind == CO_EVENT_IMAGE) {
         return CO_OK;
     }
     if (event->kind == CO_EVENT_RUN_START && event->run_start.wall_ns != 0) {

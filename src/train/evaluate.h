@@ -5,6 +5,7 @@
 #include "continual/agent.h"
 #include "data/loader.h"
 #include "train/loss.h"
+#include "train/pictures.h"
 #include "train/plan_table.h"
 
 typedef struct co_evaluator {
@@ -12,6 +13,7 @@ typedef struct co_evaluator {
     co_agent *agent;            /* borrowed: predicts */
     co_loader *loader;          /* borrowed: sequential, not shuffled */
     int32_t *predicted;         /* (rows of the largest batch), borrowed */
+    co_mistakes *mistakes;      /* borrowed: is told of wrong predictions; or NULL */
 } co_evaluator;
 
 /* One pass; *out is the sum over all samples, each counted once. */

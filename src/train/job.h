@@ -32,6 +32,7 @@ typedef struct co_job {
     int32_t *predicted; /* (rows of the largest evaluation batch) */
     co_loader *train_loader;
     co_loader *validation_loader; /* NULL without --val */
+    co_mistakes mistakes;         /* of an evaluation on the test samples; zeros: not wanted */
     co_loader *test_loader;       /* NULL until first used: co_job_evaluate_test */
     /* Only for training: */
     co_schedule *schedule;

@@ -274,6 +274,8 @@ static co_status evaluate_splits(worker *w, co_error *err)
         start = end;
     }
     if (job->settings->evaluate) {
+        co_mistakes_begin(&job->mistakes, w->announcer, co_dataset_describe(job->dataset),
+                          job->settings->tb_images, w->step, w->result->epochs);
         CO_TRY(co_job_evaluate_test(job, &w->result->test, err));
         double end = co_announce_seconds(w->announcer);
         announce_evaluation(w, CO_EVENT_SPLIT_TEST, &w->result->test, end - start);
@@ -365,6 +367,10 @@ static co_status train_epoch(worker *w, bool *complete, co_error *err)
         done++;
         if (w->step % (uint64_t)job->settings->log_interval == 0 || w->step == job->steps_total) {
             announce_step(w, &report, done, &score);
+        }
+        uint64_t every = job->settings->tb_histograms_every;
+        if (every > 0 && w->step % every == 0) {
+            co_announce_histograms(w->announcer, job->model, w->step, w->epoch + 1);
         }
     }
     *complete = done == job->steps_per_epoch;

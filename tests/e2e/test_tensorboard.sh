@@ -22,6 +22,21 @@ check s2 s2
 train s1 --log-interval 5 --tensorboard-names s1 --momentum 0.5
 check s1 s1
 
+# Histograms and images, of grey and of coloured samples.
+for channels in 1 3; do
+    mkdir "$TMP/data$channels"
+    python=(env PYTHONDONTWRITEBYTECODE=1 python3 tests/e2e/check_pictures.py)
+    "${python[@]}" --data "$TMP/data$channels" $channels || fail "the data set of the test"
+    model=lenet5
+    [ $channels = 3 ] && model=cnn2
+    "$COHORT" train --run-dir "$TMP/pictures$channels" --dataset npy --quiet --threads 1 \
+        --dataset-dir "$TMP/data$channels" --model $model --epochs 2 --batch-size 10 \
+        --log-interval 1 --tensorboard --tb-histograms-every 6 --tb-images 3 >"$TMP/out" 2>&1 ||
+        fail "train with pictures: $(cat "$TMP/out")"
+    "${python[@]}" "$TMP/pictures$channels" 12 $channels 3 || fail "pictures of $channels channels"
+done
+expect 2 'histograms are for TensorBoard' "$COHORT" train --tb-histograms-every 5
+
 # A damaged file does not pass: the checksums above mean something.
 printf 'x' | dd of="$TMP/s2/events.out.tfevents.cohort" bs=1 seek=2000 conv=notrunc 2>/dev/null
 PYTHONDONTWRITEBYTECODE=1 python3 tests/e2e/check_tensorboard.py "$TMP/s2" s2 >"$TMP/out" 2>&1 &&
