@@ -30,6 +30,7 @@ CO_MUST_CHECK co_status co_cli_doctor(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_tune(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_runs_list(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_runs_compare(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_runs_plot(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_runs_tail(co_cli *cli, co_error *err);
 
 /* The settings that decide what a run learns, for TensorBoard. *out belongs to the caller:

@@ -26,6 +26,7 @@ static command_func command_of(co_command command)
         [CO_COMMAND_RUNS_LIST] = co_cli_runs_list,
         [CO_COMMAND_RUNS_COMPARE] = co_cli_runs_compare,
         [CO_COMMAND_RUNS_TAIL] = co_cli_runs_tail,
+        [CO_COMMAND_RUNS_PLOT] = co_cli_runs_plot,
     };
     return functions[command];
 }
@@ -87,7 +88,7 @@ static co_status load_settings(co_cli *cli, co_command command, int count, char 
 static co_status call(co_cli *cli, co_command command, co_error *err)
 {
     if (command == CO_COMMAND_TRAIN || command == CO_COMMAND_TUNE ||
-        command == CO_COMMAND_RUNS_TAIL) {
+        command == CO_COMMAND_RUNS_TAIL || command == CO_COMMAND_RUNS_PLOT) {
         cli->stop = co_cli_catch_signals();
     }
     return command_of(command)(cli, err);

@@ -32,7 +32,8 @@
     X(TUNE, "tune", "model", "measure kernels on this machine and write a tune file")              \
     X(RUNS_LIST, "runs list", "results_dir", "list the runs of a results folder")                  \
     X(RUNS_COMPARE, "runs compare", "runs...", "show where runs differ: settings and results")     \
-    X(RUNS_TAIL, "runs tail", "run_dir", "show the end of a run's log, and what it adds")
+    X(RUNS_TAIL, "runs tail", "run_dir", "show the end of a run's log, and what it adds")          \
+    X(RUNS_PLOT, "runs plot", "runs...", "draw the curves of runs into a picture (gnuplot)")
 
 typedef enum co_command {
 #define CO_COMMAND_ENUM(name, words, positional, text) CO_COMMAND_##name,

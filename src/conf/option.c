@@ -15,7 +15,6 @@
 #define CO_FOR_BATCH   (BIT(TRAIN) | BIT(EVAL) | BIT(MODELS) | BIT(TUNE))
 #define CO_FOR_COMPUTE (BIT(TRAIN) | BIT(EVAL) | BIT(MODELS) | BIT(TUNE) | BIT(DOCTOR))
 #define CO_FOR_SHOWN   (BIT(TRAIN) | BIT(EVAL) | BIT(DATA_CHECK) | BIT(TUNE))
-#define CO_FOR_RUNS    (BIT(RUNS_LIST) | BIT(RUNS_COMPARE) | BIT(RUNS_TAIL))
 #define CO_WORDS(list) ((const char *const[]){list(CO_CHOICE_WORD) NULL})
 
 static const co_option option_rows[CO_ROW_COUNT] = {

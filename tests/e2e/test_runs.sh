@@ -95,7 +95,7 @@ expect 0 'momentum' "$COHORT" runs compare "$results/a" "$results/b/" "$results/
 awk '/hash of the weights/ { exit !($5 == $7 && $5 != $6) }' "$TMP/out" || fail "weights"
 expect 2 'needs at least two run folders' "$COHORT" runs compare "$results/a"
 expect 5 'is not a run folder' "$COHORT" runs compare "$results/a" "$results/notes"
-expect 2 "'cohort runs' needs one of: runs list, runs compare, runs tail" "$COHORT" runs
+expect 2 "'cohort runs' needs one of: runs list, runs compare, runs tail, runs plot" "$COHORT" runs
 
 # Tail: the last lines, and of a run that goes on all it adds until it ends.
 "$COHORT" runs tail "$results/a" --lines 1 >"$TMP/out" || fail "tail"
@@ -113,4 +113,27 @@ wait $pid
 grep -q 'finished after 3 epochs' "$TMP/out" || fail "tail: $(cat "$TMP/out")"
 [ "$(tail -n 1 "$TMP/out")" = '-- finished --' ] || fail "tail does not end with the run"
 expect 5 'is not a run folder' "$COHORT" runs tail "$results/notes"
+
+# Plot: every evaluation is a point of both curves, and a quote in a name is only a quote.
+mv "$results/b" "$results/it's"
+if command -v gnuplot >/dev/null; then
+    expect 0 "$results/it's/curves.png" "$COHORT" runs plot "$results/it's/"
+    head -c 8 "$results/it's/curves.png" | cmp -s - <(printf '\211PNG\r\n\032\n') || fail "no PNG"
+    "$COHORT" runs plot "$results/it's" "$results/f" --out "$TMP/two.svg" >"$TMP/out" 2>&1 ||
+        fail "plot: $(cat "$TMP/out")"
+    points=$(grep -c "<use xlink:href='#gpPt6'" "$TMP/two.svg")
+    [ "$points" = $((2 * (2 + 3) + 4)) ] || fail "$points points of 5 evaluations and 4 keys"
+    for words in "it's: training" 'f: test' 'learning rate' 'accuracy, %'; do
+        grep -qF "$words" "$TMP/two.svg" ||
+            fail "no '$words' in the picture"
+    done
+    expect 5 'gnuplot could not draw' "$COHORT" runs plot "$results/f" --out "$TMP/nowhere/x.png"
+else
+    expect 7 'gnuplot, which draws the picture, is not installed' \
+        "$COHORT" runs plot "$results/f"
+fi
+mkdir "$TMP/bare"
+expect 7 'gnuplot, which draws the picture, is not installed' \
+    env PATH="$TMP/bare" "$COHORT" runs plot "$results/f"
+expect 5 'has no metrics.csv' "$COHORT" runs plot "$results/notes"
 finish
