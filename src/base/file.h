@@ -8,6 +8,7 @@
 #ifndef CO_BASE_FILE_H
 #define CO_BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -67,6 +68,12 @@ CO_MUST_CHECK co_status co_line_file_open(const co_files *files, const char *pat
 /* Writes `bytes` characters, which end with a newline, in one call; no allocation. */
 CO_MUST_CHECK co_status co_line_file_append(co_line_file *file, const char *lines, size_t bytes,
                                             co_error *err);
+/* As far as the system takes them: *taken is always set. A regular file takes all or nothing; a
+ * pipe without a reader, or with one that is late, may take a part and is not waited for. */
+CO_MUST_CHECK co_status co_line_file_write(co_line_file *file, const char *data, size_t bytes,
+                                           size_t *taken, co_error *err);
+/* CO_FILE when the file has no name any more: what is written would be lost. */
+CO_MUST_CHECK co_status co_line_file_check(const co_line_file *file, co_error *err);
 /* Bytes in the file: what a checkpoint records and a resumed run passes as `keep`. */
 uint64_t co_line_file_offset(const co_line_file *file);
 /* Waits until the disk has it all. */
@@ -79,6 +86,9 @@ void co_line_file_close(co_line_file *file); /* NULL is allowed */
 typedef struct co_file_lock co_file_lock;
 /* CO_FILE, naming the owner, when another process holds it. */
 CO_MUST_CHECK co_status co_file_lock_take(const char *path, co_file_lock **out, co_error *err);
+/* Whether the lock's owner seems to be alive, without taking the lock: by the file's text. A
+ * process of another host is taken to be. */
+bool co_file_lock_is_held(const char *path);
 /* "pid@host" of a dead owner that the lock was taken over from; "" when there was none. */
 const char *co_file_lock_previous(const co_file_lock *lock);
 void co_file_lock_release(co_file_lock *lock); /* removes the file; NULL is allowed */

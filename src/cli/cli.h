@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "conf/conf.h"
+#include "monitor/tensorboard.h"
 
 typedef struct co_cli {
     co_conf conf;
@@ -29,6 +30,16 @@ CO_MUST_CHECK co_status co_cli_data_fetch(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_data_generate(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_doctor(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_tune(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_runs_list(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_runs_compare(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_runs_plot(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_runs_tail(co_cli *cli, co_error *err);
+
+/* The settings that decide what a run learns, for TensorBoard. *out belongs to the caller:
+ * co_cli_free_hparams. */
+CO_MUST_CHECK co_status co_cli_hparams(const co_settings *settings, co_hparam **out, size_t *count,
+                                       co_error *err);
+void co_cli_free_hparams(co_hparam *hparams, size_t count); /* NULL is allowed */
 
 /* Catches SIGINT and SIGTERM: the first is only noted in the returned flag, so that the step
  * under way can be finished; a second one ends the program at once. Ignores SIGPIPE, and SIGXFSZ

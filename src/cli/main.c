@@ -25,6 +25,10 @@ static command_func command_of(co_command command)
         [CO_COMMAND_TUNE] = co_cli_tune,
         [CO_COMMAND_DATA_GENERATE] = co_cli_data_generate,
         [CO_COMMAND_DATA_FETCH] = co_cli_data_fetch,
+        [CO_COMMAND_RUNS_LIST] = co_cli_runs_list,
+        [CO_COMMAND_RUNS_COMPARE] = co_cli_runs_compare,
+        [CO_COMMAND_RUNS_TAIL] = co_cli_runs_tail,
+        [CO_COMMAND_RUNS_PLOT] = co_cli_runs_plot,
     };
     return functions[command];
 }
@@ -82,12 +86,13 @@ static co_status load_settings(co_cli *cli, co_command command, int count, char 
     return CO_OK;
 }
 
-/* Training, tuning and fetching finish what they are at, or put it in order; other commands end
- * where they are. */
+/* Training, tuning, fetching and watching finish what they are at, or put it in order; other
+ * commands end where they are. */
 static co_status call(co_cli *cli, co_command command, co_error *err)
 {
     if (command == CO_COMMAND_TRAIN || command == CO_COMMAND_TUNE ||
-        command == CO_COMMAND_DATA_FETCH) {
+        command == CO_COMMAND_DATA_FETCH || command == CO_COMMAND_RUNS_TAIL ||
+        command == CO_COMMAND_RUNS_PLOT) {
         cli->stop = co_cli_catch_signals();
     }
     return command_of(command)(cli, err);

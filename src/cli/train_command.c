@@ -19,6 +19,9 @@ typedef struct train_command {
     co_monitor *monitor;
     co_job *job;
     co_rundir *rundir;
+    co_timeline *timeline; /* NULL without --timeline */
+    co_hparam *hparams;    /* (hparam_count) what TensorBoard is told; NULL without */
+    size_t hparam_count;
     co_train_result result;
     co_outcome outcome;
 } train_command;
@@ -147,13 +150,67 @@ static co_console console_of(const co_settings *settings)
     return console;
 }
 
+/* The files that a resumed run would cut back and continue. */
+static co_status add_metrics(train_command *t, co_error *err)
+{
+    const uint64_t interval = (uint64_t)t->settings->log_interval;
+    co_sink *sink = NULL;
+    CO_TRY(co_jsonl_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_METRICS), 0, interval,
+                         &sink, err));
+    CO_TRY(co_monitor_add(t->monitor, sink, err));
+    if (t->settings->csv) {
+        CO_TRY(co_csv_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_CSV), 0, interval,
+                           &sink, err));
+        CO_TRY(co_monitor_add(t->monitor, sink, err));
+    }
+    return CO_OK;
+}
+
+/* Room for all that is announced at once: the histograms of a step, the mistakes of an
+ * evaluation. */
+static co_status add_blobs(train_command *t, const co_blobs **out, co_error *err)
+{
+    const co_settings *settings = t->settings;
+    uint32_t histograms = settings->tb_histograms_every > 0 ? co_histogram_blobs(t->job->graph) : 0;
+    uint32_t images = (uint32_t)settings->tb_images;
+    size_t image = images > 0 ? co_mistake_bytes(co_dataset_describe(t->job->dataset)) : 0;
+    size_t histogram = histograms > 0 ? sizeof(co_histogram) : 0;
+    if (histograms + images == 0) {
+        return CO_OK;
+    }
+    return co_monitor_add_blobs(t->monitor, 2 * histograms + images,
+                                image > histogram ? image : histogram, out, err);
+}
+
+static co_status add_tensorboard(train_command *t, co_error *err)
+{
+    const co_settings *settings = t->settings;
+    const co_blobs *blobs = NULL;
+    CO_TRY(add_blobs(t, &blobs, err));
+    CO_TRY(co_cli_hparams(settings, &t->hparams, &t->hparam_count, err));
+    const co_tensorboard_options options = {
+        .files = &co_files_system,
+        .path = co_rundir_file(t->rundir, CO_RUN_TENSORBOARD),
+        .clock = t->cli->clock,
+        .log_interval = (uint64_t)settings->log_interval,
+        .s1_names = settings->tensorboard_names == CO_CONF_TENSORBOARD_S1,
+        .blobs = blobs,
+        .hparams = t->hparams,
+        .hparam_count = t->hparam_count,
+    };
+    co_sink *sink = NULL;
+    CO_TRY(co_tensorboard_sink(&options, &sink, err));
+    return co_monitor_add(t->monitor, sink, err);
+}
+
 static co_status add_sinks(train_command *t, co_error *err)
 {
     const co_console console = console_of(t->settings);
     co_sink *sink = NULL;
-    CO_TRY(co_jsonl_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_METRICS), 0,
-                         (uint64_t)t->settings->log_interval, &sink, err));
-    CO_TRY(co_monitor_add(t->monitor, sink, err));
+    CO_TRY(add_metrics(t, err));
+    if (t->settings->tensorboard) {
+        CO_TRY(add_tensorboard(t, err));
+    }
     CO_TRY(co_textlog_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_LOG), t->cli->clock,
                            &sink, err));
     CO_TRY(co_monitor_add(t->monitor, sink, err));
@@ -316,12 +373,43 @@ static co_status first_fault(co_status before, co_status now, const co_error *no
     return now;
 }
 
+/* Room for the spans of 200 steps of a network of a hundred layers. */
+static co_status open_timeline(train_command *t, co_track **track, co_error *err)
+{
+    enum { SPANS = 1 << 17 };
+    if (t->settings->timeline == NULL) {
+        return CO_OK;
+    }
+    CO_TRY(co_timeline_create(t->cli->clock, t->cli->start_ns, &t->timeline, err));
+    return co_timeline_add_track(t->timeline, "training", SPANS, track, err);
+}
+
+/* A timeline that cannot be written costs the timeline, not the run. */
+static void save_timeline(const train_command *t)
+{
+    const co_announcer *announcer = co_monitor_announcer(t->monitor);
+    co_error err = {0};
+    if (t->timeline == NULL) {
+        return;
+    }
+    co_timeline_stop(t->timeline);
+    if (co_timeline_save(t->timeline, &co_files_system, t->settings->timeline, &err) != CO_OK) {
+        co_announce_note(announcer, CO_LEVEL_WARNING, "no timeline: %s", err.text);
+    } else if (co_timeline_dropped(t->timeline) > 0) {
+        co_announce_note(announcer, CO_LEVEL_WARNING,
+                         "the timeline is not complete: %llu spans found no room; see "
+                         "--timeline-steps",
+                         (unsigned long long)co_timeline_dropped(t->timeline));
+    }
+}
+
 static co_status train_and_save(train_command *t, co_error *err)
 {
     const co_announcer *announcer = co_monitor_announcer(t->monitor);
     announce_start(t);
     announce_data(t);
     co_status status = co_train(t->job, announcer, t->cli->stop, &t->result, err);
+    save_timeline(t);
     co_error later = {0};
     status = first_fault(status, keep_weights(t, status, &later), &later, err);
     t->outcome = outcome_of(status);
@@ -349,7 +437,10 @@ static co_status begin_record(train_command *t, co_error *err)
 
 static co_status run(train_command *t, co_error *err)
 {
-    const co_monitor_options options = {.clock = t->cli->clock, .start_ns = t->cli->start_ns};
+    co_track *track = NULL;
+    CO_TRY(open_timeline(t, &track, err));
+    const co_monitor_options options = {
+        .clock = t->cli->clock, .start_ns = t->cli->start_ns, .track = track};
     CO_TRY(co_monitor_create(&options, &t->monitor, err));
     CO_TRY(co_job_open_training(t->settings, &t->job, err));
     CO_TRY(open_run_folder(t, err));
@@ -370,7 +461,9 @@ co_status co_cli_train(co_cli *cli, co_error *err)
     train_command t = {.cli = cli, .settings = &cli->conf.values};
     co_status status = run(&t, err);
     co_monitor_destroy(t.monitor);
+    co_cli_free_hparams(t.hparams, t.hparam_count);
     co_rundir_destroy(t.rundir);
     co_job_close(t.job);
+    co_timeline_destroy(t.timeline); /* the job's threads may have used it */
     return status;
 }

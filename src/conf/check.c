@@ -252,6 +252,14 @@ static co_status check_display(const co_conf *conf, co_error *err)
     if (values->quiet && values->progress == CO_CONF_PROGRESS_ON) {
         return contradiction(conf, CO_ROW_quiet, CO_ROW_progress, "a bar is not quiet", err);
     }
+    if (!values->tensorboard && values->tb_histograms_every > 0) {
+        return contradiction(conf, CO_ROW_tb_histograms_every, CO_ROW_tensorboard,
+                             "histograms are for TensorBoard; add --tensorboard", err);
+    }
+    if (!values->tensorboard && values->tb_images > 0) {
+        return contradiction(conf, CO_ROW_tb_images, CO_ROW_tensorboard,
+                             "images are for TensorBoard; add --tensorboard", err);
+    }
     if (values->run_dir != NULL && values->save_dir != NULL) {
         return contradiction(conf, CO_ROW_run_dir, CO_ROW_save_dir, "both name the run folder",
                              err);

@@ -53,6 +53,16 @@
     X(CO_CONF_PROGRESS_ON, "on")                                                                   \
     X(CO_CONF_PROGRESS_OFF, "off")
 
+#define CO_TENSORBOARD_NAMES_CHOICES(X)                                                            \
+    X(CO_CONF_TENSORBOARD_S2, "s2")                                                                \
+    X(CO_CONF_TENSORBOARD_S1, "s1")
+
+#define CO_SORT_CHOICES(X)                                                                         \
+    X(CO_CONF_SORT_NAME, "name")                                                                   \
+    X(CO_CONF_SORT_STARTED, "started")                                                             \
+    X(CO_CONF_SORT_ACCURACY, "accuracy")                                                           \
+    X(CO_CONF_SORT_LOSS, "loss")
+
 #define CO_BACKEND_CHOICES(X)                                                                      \
     X(CO_CONF_BACKEND_DNNL, "dnnl")                                                                \
     X(CO_CONF_BACKEND_REF, "ref")
@@ -75,6 +85,10 @@ typedef enum co_conf_optimizer { CO_OPTIMIZER_CHOICES(CO_CHOICE_CONSTANT) } co_c
 typedef enum co_conf_schedule { CO_SCHEDULE_CHOICES(CO_CHOICE_CONSTANT) } co_conf_schedule;
 typedef enum co_conf_nan_policy { CO_NAN_POLICY_CHOICES(CO_CHOICE_CONSTANT) } co_conf_nan_policy;
 typedef enum co_conf_progress { CO_PROGRESS_CHOICES(CO_CHOICE_CONSTANT) } co_conf_progress;
+typedef enum co_conf_tensorboard_names {
+    CO_TENSORBOARD_NAMES_CHOICES(CO_CHOICE_CONSTANT)
+} co_conf_tensorboard_names;
+typedef enum co_conf_sort { CO_SORT_CHOICES(CO_CHOICE_CONSTANT) } co_conf_sort;
 typedef enum co_conf_backend { CO_BACKEND_CHOICES(CO_CHOICE_CONSTANT) } co_conf_backend;
 typedef enum co_conf_isa { CO_ISA_CHOICES(CO_CHOICE_CONSTANT) } co_conf_isa;
 

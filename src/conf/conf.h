@@ -20,7 +20,8 @@
 #include "base/status.h"
 #include "conf/choices.h"
 
-/* X(constant, words on the command line, positional setting or "", what it does) */
+/* X(constant, words on the command line, positional setting or "", what it does). A setting that
+ * ends in "..." takes any number of arguments, one per line of its text. */
 #define CO_COMMAND_MAP(X)                                                                          \
     X(TRAIN, "train", "", "train a network and write a run folder")                                \
     X(EVAL, "eval", "run_dir", "evaluate the weights of a run folder or of a file")                \
@@ -31,7 +32,11 @@
     X(DATA_GENERATE, "data generate", "dataset",                                                   \
       "write made-up files in a data set's format: nt3")                                           \
     X(DOCTOR, "doctor", "", "show what is built in, found and usable, and why not")                \
-    X(TUNE, "tune", "model", "measure kernels on this machine and write a tune file")
+    X(TUNE, "tune", "model", "measure kernels on this machine and write a tune file")              \
+    X(RUNS_LIST, "runs list", "results_dir", "list the runs of a results folder")                  \
+    X(RUNS_COMPARE, "runs compare", "runs...", "show where runs differ: settings and results")     \
+    X(RUNS_TAIL, "runs tail", "run_dir", "show the end of a run's log, and what it adds")          \
+    X(RUNS_PLOT, "runs plot", "runs...", "draw the curves of runs into a picture (gnuplot)")
 
 typedef enum co_command {
 #define CO_COMMAND_ENUM(name, words, positional, text) CO_COMMAND_##name,

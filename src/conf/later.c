@@ -14,7 +14,7 @@
 #define KFOLD        "k-fold grid search"
 #define REPORTS      "test reports"
 #define PRECISION    "half precision and CUDA"
-#define SINKS        "TensorBoard and the live page"
+#define SINKS        "the live page and its kin"
 
 static const co_later later_rows[] = {
     {"tasksets-config", CONTINUAL, ""},
@@ -38,8 +38,7 @@ static const co_later later_rows[] = {
     {"saves-per-epoch grid-size subfolder", LANDSCAPE, ""},
     {"k-splits", KFOLD, ""},
     {"classification-report training-time pics model-accuracy worker-accuracy", REPORTS, ""},
-    {"tensorboard tensorwatch tensorwatch-port", SINKS, "0"},
-    {"log-model-grads-every", SINKS, ""},
+    {"tensorwatch tensorwatch-port", SINKS, "0"},
     {"influx influx-url prometheus-port http-port live", SINKS, ""},
     {"use-amp use-dali xla amp", PRECISION, ""},
     {"log-level", "log levels (use --quiet or --verbose)", "info INFO"},

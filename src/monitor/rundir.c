@@ -13,10 +13,16 @@
 enum { RUN_FILES = CO_RUN_STATUS + 1 };
 
 static const char *const file_names[RUN_FILES] = {
-    [CO_RUN_CONFIG] = "config.yaml",   [CO_RUN_ENV] = "env.json",
-    [CO_RUN_LOG] = "log.txt",          [CO_RUN_METRICS] = "metrics.jsonl",
-    [CO_RUN_SUMMARY] = "summary.json", [CO_RUN_MODEL] = "model.safetensors",
-    [CO_RUN_NETWORK] = "network.yaml", [CO_RUN_MODEL_RAW] = "model.raw.safetensors",
+    [CO_RUN_CONFIG] = "config.yaml",
+    [CO_RUN_ENV] = "env.json",
+    [CO_RUN_LOG] = "log.txt",
+    [CO_RUN_METRICS] = "metrics.jsonl",
+    [CO_RUN_CSV] = "metrics.csv",
+    [CO_RUN_TENSORBOARD] = "events.out.tfevents.cohort",
+    [CO_RUN_SUMMARY] = "summary.json",
+    [CO_RUN_NETWORK] = "network.yaml",
+    [CO_RUN_MODEL] = "model.safetensors",
+    [CO_RUN_MODEL_RAW] = "model.raw.safetensors",
     [CO_RUN_STATUS] = "status",
 };
 

@@ -181,7 +181,8 @@ void co_job_close(co_job *job)
     co_free(job);
 }
 
-static co_status evaluate(co_job *job, co_loader *loader, co_score *out, co_error *err)
+static co_status evaluate(co_job *job, co_loader *loader, co_mistakes *mistakes, co_score *out,
+                          co_error *err)
 {
     const co_evaluator evaluator = {
         .plans = &job->plans,
@@ -189,8 +190,8 @@ static co_status evaluate(co_job *job, co_loader *loader, co_score *out, co_erro
         .loader = loader,
         .predicted = job->predicted,
         .tta = job->tta,
-
         .record = job->record,
+        .mistakes = mistakes,
     };
     return co_evaluate(&evaluator, out, err);
 }
@@ -219,10 +220,10 @@ co_status co_job_evaluate_test(co_job *job, co_score *out, co_error *err)
     if (job->test_loader == NULL) {
         CO_TRY(co_job_open_test_loader(job, err));
     }
-    return evaluate(job, job->test_loader, out, err);
+    return evaluate(job, job->test_loader, &job->mistakes, out, err);
 }
 
 co_status co_job_evaluate_validation(co_job *job, co_score *out, co_error *err)
 {
-    return evaluate(job, job->validation_loader, out, err);
+    return evaluate(job, job->validation_loader, NULL, out, err);
 }

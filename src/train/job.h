@@ -35,6 +35,7 @@ typedef struct co_job {
     co_tta *tta;        /* NULL without --tta */
     co_loader *train_loader;
     co_loader *validation_loader; /* NULL without --val */
+    co_mistakes mistakes;         /* of an evaluation on the test samples; zeros: not wanted */
     co_loader *test_loader;       /* NULL until first used: co_job_evaluate_test */
     co_predictions *record;       /* borrowed: filled by evaluations; NULL: not wanted */
     /* Only for training: */

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "train/observe.h"
+
 typedef struct worker {
     co_job *job;
     const co_announcer *announcer;
@@ -15,6 +17,7 @@ typedef struct worker {
     double running_loss;
     double mark_seconds; /* time and images of the last step event: the recent rate */
     uint64_t mark_images;
+    uint64_t timed_steps; /* on the timeline */
 } worker;
 
 /* What a step tells to those who watch. */
@@ -36,6 +39,11 @@ typedef struct part {
 
 enum { RUNNING_LOSS_STEPS = 50 }; /* S2's running average: weight 0.98 for the past */
 
+static co_track *track_of(const worker *w)
+{
+    return w->announcer->track;
+}
+
 /* The mean over the samples of the batches so far, in job->gathered; with the last batch it comes
  * to where a single batch has it. */
 static void gather(const worker *w, const co_phase *phase, const part *p)
@@ -56,6 +64,8 @@ static void gather(const worker *w, const co_phase *phase, const part *p)
 static co_status backward(worker *w, co_plan *plan, const part *p, co_error *err)
 {
     co_strategy *strategy = w->job->strategy;
+    co_track *track = track_of(w);
+    uint64_t begin = co_track_now(track);
     int count = 0;
     const co_phase *phases = w->ops->phases(plan, &count);
     for (int i = 0; i < count; i++) {
@@ -64,9 +74,12 @@ static co_status backward(worker *w, co_plan *plan, const part *p, co_error *err
             gather(w, &phases[i], p);
         }
         if (p->last) {
+            uint64_t ready = co_track_now(track);
             CO_TRY(strategy->ops->ready(strategy, phases[i].offset, phases[i].count, err));
+            co_track_end(track, ready, "communicate", "gradients ready");
         }
     }
+    co_track_end(track, begin, "backward", "backward");
     return CO_OK;
 }
 
@@ -79,12 +92,16 @@ static co_status compute_gradient(worker *w, const co_batch *batch, const part *
     if (plan == NULL) {
         return co_fail(err, CO_INTERNAL, "no training plan for a batch of %d rows", batch->rows);
     }
+    uint64_t begin = co_track_now(track_of(w));
     CO_TRY(w->ops->forward(plan, batch, err));
+    co_track_end(track_of(w), begin, "forward", "forward");
+    begin = co_track_now(track_of(w));
     co_loss_term terms[CO_MAX_LOSS_TERMS];
     int count = agent->ops->loss_terms(agent, batch, terms);
     double loss = co_loss_compute(terms, count, batch->rows, w->classes,
                                   w->ops->output(plan, CO_OUTPUT_LOGITS),
                                   w->ops->output_gradient(plan, CO_OUTPUT_LOGITS), &report->score);
+    co_track_end(track_of(w), begin, "loss", "loss");
     double rows = (double)p->rows + (double)p->rows_before;
     report->loss += (loss - report->loss) * (p->rows / rows);
     return backward(w, plan, p, err);
@@ -123,7 +140,10 @@ static co_status update(worker *w, step_report *report, co_error *err)
     co_model *model = job->model;
     co_reduction reduction = {0};
     bool changed = false;
+    uint64_t begin = co_track_now(track_of(w));
     CO_TRY(strategy->ops->reduce(strategy, &reduction, err));
+    co_track_end(track_of(w), begin, "communicate", "reduce");
+    begin = co_track_now(track_of(w));
     CO_TRY(job->agent->ops->gradient(job->agent, model, &changed, err));
     if (changed) {
         reduction.sum_squares = w->ops->sum_squares(model->backend, model->graph->param_floats,
@@ -142,6 +162,7 @@ static co_status update(worker *w, step_report *report, co_error *err)
     if (job->ema != NULL) {
         co_ema_update(job->ema);
     }
+    co_track_end(track_of(w), begin, "update", "update");
     return CO_OK;
 }
 
@@ -159,7 +180,9 @@ static co_status train_step(worker *w, uint32_t index, step_report *report, co_e
     uint32_t batches = batches_of_step(w, index);
     for (uint32_t i = 0; i < batches; i++) {
         const co_batch *loaded = NULL;
+        uint64_t begin = co_track_now(track_of(w));
         CO_TRY(co_loader_next(w->job->train_loader, &loaded, err));
+        co_track_end(track_of(w), begin, "load", "next batch");
         co_batch batch = *loaded;
         CO_TRY(agent->ops->before(agent, &batch, err));
         const part p = {i == 0, i + 1 == batches, batch.rows, report->rows};
@@ -173,7 +196,8 @@ static co_status train_step(worker *w, uint32_t index, step_report *report, co_e
     return CO_OK;
 }
 
-static void announce_step(worker *w, const step_report *report, uint32_t step_in_epoch)
+static void announce_step(worker *w, const step_report *report, uint32_t step_in_epoch,
+                          const co_score *epoch)
 {
     double now = co_announce_seconds(w->announcer);
     double images = (double)(w->result->images - w->mark_images);
@@ -186,6 +210,10 @@ static void announce_step(worker *w, const step_report *report, uint32_t step_in
         .loss = report->loss,
         .running_loss = w->running_loss,
         .accuracy = co_score_accuracy(&report->score),
+        .accuracy5 = co_score_accuracy5(&report->score),
+        .epoch_loss = co_score_loss(epoch),
+        .epoch_accuracy = co_score_accuracy(epoch),
+        .epoch_accuracy5 = co_score_accuracy5(epoch),
         .gradient_norm = report->gradient_norm,
         .learning_rate = report->hyper.lr,
         .images_per_second = images / (now - w->mark_seconds),
@@ -246,6 +274,8 @@ static co_status evaluate_splits(worker *w, co_error *err)
         start = end;
     }
     if (job->settings->evaluate) {
+        co_mistakes_begin(&job->mistakes, w->announcer, co_dataset_describe(job->dataset),
+                          job->settings->tb_images, w->step, w->result->epochs);
         CO_TRY(co_job_evaluate_test(job, &w->result->test, err));
         double end = co_announce_seconds(w->announcer);
         announce_evaluation(w, CO_EVENT_SPLIT_TEST, &w->result->test, end - start);
@@ -257,6 +287,7 @@ static co_status evaluate_splits(worker *w, co_error *err)
 static co_status evaluate(worker *w, co_error *err)
 {
     co_ema *ema = w->job->ema;
+    uint64_t begin = co_track_now(track_of(w));
     if (ema == NULL) {
         CO_TRY(evaluate_splits(w, err));
     } else {
@@ -265,6 +296,7 @@ static co_status evaluate(worker *w, co_error *err)
         CO_TRY(co_ema_swap(ema, err));
         CO_TRY(status);
     }
+    co_track_end(track_of(w), begin, "evaluate", "evaluate");
     /* The recent rate is of training alone. */
     w->mark_seconds = co_announce_seconds(w->announcer);
     w->mark_images = w->result->images;
@@ -291,6 +323,31 @@ static void announce_epoch(worker *w, uint32_t steps, double start, const co_hyp
     co_announce(w->announcer, &event);
 }
 
+static co_status begin_timeline(worker *w, co_error *err)
+{
+    if (track_of(w) == NULL) {
+        return CO_OK;
+    }
+    CO_TRY(co_loader_observe(w->job->train_loader, track_of(w), err));
+    return co_observe_plans(&w->job->plans, track_of(w), err);
+}
+
+/* After --timeline-steps of them nothing is recorded any more. */
+static co_status time_step(worker *w, uint64_t begin_ns, co_error *err)
+{
+    if (begin_ns == 0) {
+        return CO_OK;
+    }
+    co_track_end_value(track_of(w), begin_ns, "step", "step", "step", w->step);
+    w->timed_steps++;
+    if (w->timed_steps != w->job->settings->timeline_steps) {
+        return CO_OK;
+    }
+    co_timeline_stop(co_track_timeline(track_of(w)));
+    CO_TRY(co_loader_observe(w->job->train_loader, NULL, err));
+    return co_observe_plans(&w->job->plans, NULL, err);
+}
+
 /* Steps until the epoch, the run or the user's patience ends; *complete: the epoch did. */
 static co_status train_epoch(worker *w, bool *complete, co_error *err)
 {
@@ -303,11 +360,17 @@ static co_status train_epoch(worker *w, bool *complete, co_error *err)
     w->mark_images = w->result->images;
     while (done < job->steps_per_epoch && w->step < job->steps_total && !should_stop(w)) {
         memset(&report, 0, sizeof(report));
+        uint64_t begin = co_track_now(track_of(w));
         CO_TRY(train_step(w, done, &report, err));
         count_step(w, &report, &score);
+        CO_TRY(time_step(w, begin, err));
         done++;
         if (w->step % (uint64_t)job->settings->log_interval == 0 || w->step == job->steps_total) {
-            announce_step(w, &report, done);
+            announce_step(w, &report, done, &score);
+        }
+        uint64_t every = job->settings->tb_histograms_every;
+        if (every > 0 && w->step % every == 0) {
+            co_announce_histograms(w->announcer, job->model, w->step, w->epoch + 1);
         }
     }
     *complete = done == job->steps_per_epoch;
@@ -362,5 +425,6 @@ co_status co_train(co_job *job, const co_announcer *announcer, const atomic_int 
         .ops = job->backend->ops,
         .classes = (int)co_output_width(job->graph, CO_OUTPUT_LOGITS),
     };
+    CO_TRY(begin_timeline(&w, err));
     return run(&w, err);
 }

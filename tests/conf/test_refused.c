@@ -256,9 +256,9 @@ static void test_later(void **state)
         {"--checkpoint-every", "checkpoints and resume (0.3)"},
         {"--resume-from", "checkpoints and resume (0.3)"},
         {"--classification_report", "test reports"},
-        {"--tensorboard", "TensorBoard and the live page"},
-        {"--tensorwatch", "TensorBoard and the live page"},
-        {"--tensorwatch-port", "TensorBoard and the live page"},
+        {"--tensorwatch", "the live page and its kin"},
+        {"--tensorwatch", "the live page and its kin"},
+        {"--tensorwatch-port", "the live page and its kin"},
         {"-a", "parameter servers"},
         {"-w", "parameter servers"},
     };
