@@ -55,6 +55,12 @@ static int system_mkdir(void *context, const char *path, mode_t mode)
     return mkdir(path, mode);
 }
 
+static int system_rmdir(void *context, const char *path)
+{
+    (void)context;
+    return rmdir(path);
+}
+
 const co_files co_files_system = {
     .open = system_open,
     .write = system_write,
@@ -63,6 +69,7 @@ const co_files co_files_system = {
     .rename = system_rename,
     .unlink = system_unlink,
     .mkdir = system_mkdir,
+    .rmdir = system_rmdir,
     .context = NULL,
 };
 
@@ -277,7 +284,7 @@ co_status co_file_writer_add(co_file_writer *writer, const void *data, size_t by
     return CO_OK;
 }
 
-static co_status sync_folder_of(const co_files *files, const char *path, co_error *err)
+co_status co_file_sync_folder_of(const co_files *files, const char *path, co_error *err)
 {
     char *folder = NULL;
     CO_TRY(co_strdup(path, &folder, err));
@@ -319,7 +326,7 @@ static co_status finish_temp(co_file_writer *writer, co_error *err)
     if (files->close(files->context, fd) != 0) {
         return co_fail_errno(err, CO_FILE, errno, "cannot close %s", writer->path);
     }
-    return sync_folder_of(files, writer->path, err);
+    return co_file_sync_folder_of(files, writer->path, err);
 }
 
 co_status co_file_writer_commit(co_file_writer *writer, co_error *err)

@@ -23,6 +23,7 @@ typedef struct co_files {
     int (*rename)(void *context, const char *from, const char *to);
     int (*unlink)(void *context, const char *path);
     int (*mkdir)(void *context, const char *path, mode_t mode);
+    int (*rmdir)(void *context, const char *path);
     void *context; /* handed to each function */
 } co_files;
 
@@ -37,6 +38,15 @@ CO_MUST_CHECK co_status co_file_read(const char *path, size_t limit, co_status k
 /* Creates the folder and those above it; one that exists is fine. */
 CO_MUST_CHECK co_status co_file_make_folders(const co_files *files, const char *path,
                                              co_error *err);
+
+/* Waits until the disk has the names in the folder that `path` lies in. */
+CO_MUST_CHECK co_status co_file_sync_folder_of(const co_files *files, const char *path,
+                                               co_error *err);
+
+/* Removes a folder and the files in it; folders in it are removed likewise. One that is not there
+ * is fine. */
+CO_MUST_CHECK co_status co_file_remove_folder(const co_files *files, const char *path,
+                                              co_error *err);
 
 /* Writes the file in one go: see co_file_writer for what that promises. */
 CO_MUST_CHECK co_status co_file_save(const co_files *files, const char *path, const void *data,

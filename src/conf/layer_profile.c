@@ -13,7 +13,7 @@ typedef struct profile_row {
     {                                                                                              \
         CO_ROW_##field, text                                                                       \
     }
-#define PROFILE_ROWS_MAX 24
+#define PROFILE_ROWS_MAX 32
 
 static const struct {
     const char *summary;
@@ -50,6 +50,11 @@ static const struct {
                              SET(lr_schedule, "piecewise-linear"),
                              SET(warmup_epochs, "4"),
                              SET(evaluate_every, "3"),
+                             SET(evaluate_at, "start"),
+                             SET(evaluate_train, "true"),
+                             SET(checkpoint_every, "200"),
+                             SET(keep_last, "1"),
+                             SET(keep_best, "3"),
                              SET(seed, "12"),
                              SET(shuffle, "false"),
                              SET(drop_last, "true"),

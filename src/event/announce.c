@@ -1,6 +1,7 @@
 #include "event/announce.h"
 
 #include <stdio.h>
+
 double co_announce_seconds(const co_announcer *announcer)
 {
     return (double)(co_clock_ns(announcer->clock) - announcer->start_ns) / 1e9;
@@ -41,4 +42,32 @@ void co_announce_note(const co_announcer *announcer, co_level level, const char 
         next = co_event_set_note(&event.note, level, next);
         co_announce(announcer, &event);
     } while (*next != '\0');
+}
+
+bool co_announce_mark(const co_announcer *announcer, uint64_t id)
+{
+    if (announcer->ring == NULL) {
+        return true;
+    }
+    const co_event event = {
+        .kind = CO_EVENT_MARK,
+        .rank = announcer->rank,
+        .seconds = co_announce_seconds(announcer),
+        .mark = {.id = id},
+    };
+    bool pushed = co_ring_push(announcer->ring, &event);
+    if (announcer->drain != NULL) {
+        announcer->drain(announcer->context);
+    }
+    return pushed;
+}
+
+co_status co_announce_collect(const co_announcer *announcer, uint64_t id, double seconds,
+                              co_mark_files *out, co_error *err)
+{
+    if (announcer->ring == NULL || announcer->collect == NULL) {
+        *out = (co_mark_files){0};
+        return CO_OK;
+    }
+    return announcer->collect(announcer->context, id, seconds, out, err);
 }

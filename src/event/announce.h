@@ -8,7 +8,23 @@
 #define CO_EVENT_ANNOUNCE_H
 
 #include "base/clock.h"
+#include "base/status.h"
 #include "event/ring.h"
+
+enum { CO_MARK_FILES_MAX = 16 };
+
+/* An append-only file of a sink, and its length. */
+typedef struct co_mark_file {
+    char name[CO_EVENT_NAME_SIZE]; /* "metrics.jsonl" */
+    uint64_t bytes;
+} co_mark_file;
+
+/* How long the sinks' files were when all events before a mark, and none after it, had come to
+ * them, and that much was on the disk. */
+typedef struct co_mark_files {
+    co_mark_file files[CO_MARK_FILES_MAX];
+    uint32_t count;
+} co_mark_files;
 
 typedef struct co_announcer {
     co_ring *ring;         /* borrowed; NULL: nobody listens */
@@ -17,6 +33,9 @@ typedef struct co_announcer {
     uint32_t rank;
     /* (optional) called after every push where there is no thread that drains: a simulated run */
     void (*drain)(void *context);
+    /* (optional) waits until the sinks have come to mark `id`, at most so long; for any thread */
+    co_status (*collect)(void *context, uint64_t id, double seconds, co_mark_files *out,
+                         co_error *err);
     void *context;
 } co_announcer;
 
@@ -30,5 +49,14 @@ void co_announce(const co_announcer *announcer, co_event *event);
 /* A text for people, of any length below CO_ERROR_SIZE; no newline at its end. */
 void co_announce_note(const co_announcer *announcer, co_level level, const char *format, ...)
     CO_PRINTF(3, 4);
+
+/* Marks a place in the stream of events; `id` grows from mark to mark. false: there was no room,
+ * the mark is not there. */
+bool co_announce_mark(const co_announcer *announcer, uint64_t id);
+
+/* The files at that mark; none where nobody keeps files. CO_FILE when the sinks do not come to it
+ * in time. Any thread may wait. */
+CO_MUST_CHECK co_status co_announce_collect(const co_announcer *announcer, uint64_t id,
+                                            double seconds, co_mark_files *out, co_error *err);
 
 #endif

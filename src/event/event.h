@@ -20,6 +20,7 @@ typedef enum co_event_kind {
     CO_EVENT_EPOCH_END,
     CO_EVENT_NOTE,
     CO_EVENT_RUN_END,
+    CO_EVENT_MARK, /* for the monitor, not for sinks: see co_announce_mark */
 } co_event_kind;
 
 typedef enum co_event_split {
@@ -67,6 +68,7 @@ typedef struct co_event_step {
     double running_loss;  /* mean over the epoch so far, or moving average */
     double accuracy;      /* of this batch, 0..1 */
     double gradient_norm; /* L2 over all parameters */
+    double weight_norm;   /* likewise, of the weights after the step */
     double learning_rate;
     double images_per_second; /* recent */
 } co_event_step;
@@ -109,6 +111,11 @@ typedef struct co_event_run_end {
     double images_per_second; /* over all training steps of this run */
 } co_event_run_end;
 
+/* A place in the stream of events. */
+typedef struct co_event_mark {
+    uint64_t id; /* 1, 2, ... */
+} co_event_mark;
+
 typedef struct co_event {
     uint32_t kind; /* co_event_kind */
     uint32_t rank;
@@ -120,6 +127,7 @@ typedef struct co_event {
         co_event_epoch_end epoch_end;
         co_event_note note;
         co_event_run_end run_end;
+        co_event_mark mark;
     };
 } co_event;
 

@@ -90,6 +90,7 @@ static void add_step(line *l, const co_event_step *step)
     add_optional(l, "running_loss", step->running_loss);
     add_optional(l, "accuracy", step->accuracy);
     add_optional(l, "gradient_norm", step->gradient_norm);
+    add_optional(l, "weight_norm", step->weight_norm);
     add_optional(l, "lr", step->learning_rate);
     add_rate(l, step->images_per_second);
 }
@@ -139,7 +140,7 @@ static bool fill(const jsonl_sink *sink, line *l, const co_event *event)
     switch ((co_event_kind)event->kind) {
     case CO_EVENT_RUN_START:
         add_run_start(l, &event->run_start);
-        return true;
+        return event->run_start.first_step == 0 || co_line_file_offset(sink->file) == 0;
     case CO_EVENT_STEP:
         add_step(l, &event->step);
         return sink->log_interval > 0 && event->step.step % sink->log_interval == 0;
@@ -153,6 +154,7 @@ static bool fill(const jsonl_sink *sink, line *l, const co_event *event)
         add_run_end(l, &event->run_end);
         return true;
     case CO_EVENT_NOTE:
+    case CO_EVENT_MARK:
         return false;
     }
     return false;
@@ -179,6 +181,11 @@ static co_status jsonl_flush(co_sink *base, co_error *err)
     return co_line_file_sync(((jsonl_sink *)base)->file, err);
 }
 
+static uint64_t jsonl_offset(const co_sink *base)
+{
+    return co_line_file_offset(((const jsonl_sink *)base)->file);
+}
+
 static void jsonl_close(co_sink *base)
 {
     jsonl_sink *sink = (jsonl_sink *)base;
@@ -190,6 +197,7 @@ static const co_sink_ops jsonl_ops = {
     .name = "metrics.jsonl",
     .event = jsonl_event,
     .flush = jsonl_flush,
+    .offset = jsonl_offset,
     .close = jsonl_close,
 };
 

@@ -24,6 +24,11 @@ struct co_monitor {
     pthread_mutex_t mutex; /* guards `stopping` */
     pthread_cond_t wake;
     bool stopping;
+    pthread_mutex_t mark_mutex; /* guards `mark` and `marked` */
+    pthread_cond_t mark_reached;
+    uint64_t mark; /* the last one that all sinks have come to */
+    co_mark_files marked;
+    co_mark_files lengths; /* of files whose sinks have failed; the delivering thread's own */
 };
 
 static void deliver(co_monitor *monitor, const co_event *event);
@@ -44,11 +49,22 @@ static void CO_PRINTF(2, 3) warn(co_monitor *monitor, const char *format, ...)
     } while (*next != '\0');
 }
 
+static void note_length(co_mark_files *lengths, const co_sink *sink)
+{
+    if (sink->ops->offset == NULL || lengths->count == CO_MARK_FILES_MAX) {
+        return;
+    }
+    co_mark_file *file = &lengths->files[lengths->count++];
+    *file = (co_mark_file){.bytes = sink->ops->offset(sink)};
+    co_event_set_name(file->name, sink->ops->name);
+}
+
 static void drop_sink(co_monitor *monitor, unsigned index, const co_error *err)
 {
     co_sink *sink = monitor->sinks[index];
     const char *name = sink->ops->name;
     monitor->sinks[index] = NULL; /* first, so that the warning does not come back to it */
+    note_length(&monitor->lengths, sink);
     sink->ops->close(sink);
     atomic_fetch_add_explicit(&monitor->failed, 1, memory_order_relaxed);
     warn(monitor, "%s is switched off for the rest of the run: %s", name, err->text);
@@ -65,15 +81,54 @@ static void deliver(co_monitor *monitor, const co_event *event)
     }
 }
 
-static void flush_sinks(co_monitor *monitor)
+static void flush_sinks(co_monitor *monitor, bool files_only)
 {
     for (unsigned i = 0; i < monitor->sink_count; i++) {
         co_sink *sink = monitor->sinks[i];
         co_error err;
-        if (sink != NULL && sink->ops->flush != NULL && sink->ops->flush(sink, &err) != CO_OK) {
+        if (sink != NULL && sink->ops->flush != NULL &&
+            (!files_only || sink->ops->offset != NULL) && sink->ops->flush(sink, &err) != CO_OK) {
             drop_sink(monitor, i, &err);
         }
     }
+}
+
+/* What a checkpoint will say of a file must be on the disk before the checkpoint is. */
+static void reach_mark(co_monitor *monitor, uint64_t id)
+{
+    flush_sinks(monitor, true);
+    co_mark_files files = monitor->lengths;
+    for (unsigned i = 0; i < monitor->sink_count; i++) {
+        if (monitor->sinks[i] != NULL) {
+            note_length(&files, monitor->sinks[i]);
+        }
+    }
+    pthread_mutex_lock(&monitor->mark_mutex);
+    monitor->mark = id;
+    monitor->marked = files;
+    pthread_cond_broadcast(&monitor->mark_reached);
+    pthread_mutex_unlock(&monitor->mark_mutex);
+}
+
+static co_status collect(void *context, uint64_t id, double seconds, co_mark_files *out,
+                         co_error *err)
+{
+    co_monitor *monitor = context;
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)seconds;
+    int waited = 0;
+    pthread_mutex_lock(&monitor->mark_mutex);
+    while (monitor->mark < id && waited == 0) {
+        waited = pthread_cond_timedwait(&monitor->mark_reached, &monitor->mark_mutex, &until);
+    }
+    bool reached = monitor->mark >= id;
+    *out = monitor->marked;
+    pthread_mutex_unlock(&monitor->mark_mutex);
+    if (!reached) {
+        return co_fail(err, CO_FILE, "the metrics are not on the disk after %.0f seconds", seconds);
+    }
+    return CO_OK;
 }
 
 static void drain(void *context)
@@ -81,7 +136,11 @@ static void drain(void *context)
     co_monitor *monitor = context;
     co_event event;
     while (co_ring_pop(monitor->ring, &event)) {
-        deliver(monitor, &event);
+        if (event.kind == CO_EVENT_MARK) {
+            reach_mark(monitor, event.mark.id);
+        } else {
+            deliver(monitor, &event);
+        }
     }
 }
 
@@ -132,14 +191,17 @@ co_status co_monitor_create(const co_monitor_options *options, co_monitor **out,
         .clock = options->clock,
         .start_ns = options->start_ns != 0 ? options->start_ns : co_clock_ns(options->clock),
         .drain = NULL,
+        .collect = collect,
         .context = monitor,
     };
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&monitor->wake, &attributes);
+    pthread_cond_init(&monitor->mark_reached, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&monitor->mutex, NULL);
+    pthread_mutex_init(&monitor->mark_mutex, NULL);
     *out = monitor;
     return CO_OK;
 }
@@ -157,6 +219,8 @@ void co_monitor_destroy(co_monitor *monitor)
     }
     pthread_cond_destroy(&monitor->wake);
     pthread_mutex_destroy(&monitor->mutex);
+    pthread_cond_destroy(&monitor->mark_reached);
+    pthread_mutex_destroy(&monitor->mark_mutex);
     co_ring_destroy(monitor->ring);
     co_free(monitor);
 }
@@ -214,7 +278,7 @@ void co_monitor_stop(co_monitor *monitor)
         warn(monitor, "%llu events were dropped: the sinks could not keep up",
              (unsigned long long)dropped);
     }
-    flush_sinks(monitor);
+    flush_sinks(monitor, false);
 }
 
 const co_announcer *co_monitor_announcer(const co_monitor *monitor)

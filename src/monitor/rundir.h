@@ -4,6 +4,9 @@
  *     env.json      versions, CPU, ISA ...  summary.json       with `test_accuracy`
  *     log.txt       what happened           model.safetensors  no time, no path in it
  *     model.raw.safetensors   with --ema-decay: the weights that model.safetensors averages
+ *     weights.npy   with --saves-per-epoch: the trajectory of the weights
+ *     checkpoints/  step-000800 ...: what a run is resumed from (train/checkpoint.h)
+ *     best_model_*.safetensors, not-finite-*.json   where there is reason to
  *     status        running | finished | preempted | failed
  *     lock          "pid@host" while a process uses the folder
  *
@@ -52,6 +55,7 @@ typedef enum co_run_file {
     CO_RUN_SUMMARY,
     CO_RUN_MODEL,
     CO_RUN_MODEL_RAW, /* beside an average of the weights: the weights themselves */
+    CO_RUN_WEIGHTS,   /* their trajectory */
     CO_RUN_STATUS,
 } co_run_file;
 

@@ -17,6 +17,9 @@ typedef struct co_sink_ops {
     co_status (*event)(co_sink *sink, const co_event *event, co_error *err);
     /* (optional) bring everything to where it belongs; at the end of the run */
     co_status (*flush)(co_sink *sink, co_error *err);
+    /* (optional) length of its append-only file, which is called `name`: a checkpoint keeps it, and
+     * the resumed run cuts the file back to it */
+    uint64_t (*offset)(const co_sink *sink);
     void (*close)(co_sink *sink); /* frees the sink */
 } co_sink_ops;
 

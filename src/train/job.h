@@ -33,6 +33,7 @@ typedef struct co_job {
     co_loader *train_loader;
     co_loader *validation_loader; /* NULL without --val */
     co_loader *test_loader;       /* NULL until first used: co_job_evaluate_test */
+    co_loader *train_eval_loader; /* likewise: co_job_evaluate_train */
     /* Only for training: */
     co_schedule *schedule;
     co_optimizer *optimizer;
@@ -51,7 +52,9 @@ CO_MUST_CHECK co_status co_job_open_evaluation(const co_settings *settings, cons
                                                co_job **out, co_error *err);
 void co_job_close(co_job *job); /* NULL is allowed */
 
-/* Scores the model on the test (validation) samples. */
+/* Scores the model on the test (validation, training) samples; the training samples as they are,
+ * without augmentation. */
+CO_MUST_CHECK co_status co_job_evaluate_train(co_job *job, co_score *out, co_error *err);
 CO_MUST_CHECK co_status co_job_evaluate_test(co_job *job, co_score *out, co_error *err);
 CO_MUST_CHECK co_status co_job_evaluate_validation(co_job *job, co_score *out, co_error *err);
 

@@ -36,6 +36,7 @@ static inline co_event example_step(uint32_t epoch, uint32_t step_in_epoch)
                                  .running_loss = 2.25 / (double)step,
                                  .accuracy = 1.0 - 0.5 / (double)step,
                                  .gradient_norm = (double)NAN,
+                                 .weight_norm = (double)NAN,
                                  .learning_rate = 0.01,
                                  .images_per_second = 13640.0};
     return event;
