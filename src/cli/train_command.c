@@ -296,6 +296,7 @@ static co_status open_checkpoints(train_command *t, co_error *err)
         .minutes = settings->checkpoint_minutes,
         .keep_last = settings->keep_last,
         .failures_max = settings->checkpoint_failures,
+        .wait = settings->checkpoint_wait,
         .background = regular || settings->keep_best > 0,
     };
     CO_TRY(co_checkpoints_create(&options, t->job, &t->progress, &t->checkpoints, err));

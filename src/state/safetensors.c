@@ -322,6 +322,18 @@ static co_status write_file(co_file_writer *writer, const co_text *header,
     return CO_OK;
 }
 
+static co_status open_writer(const co_files *files, const char *path, const co_text *header,
+                             const co_tensor_source *tensors, size_t count, co_file_writer **out,
+                             co_error *err)
+{
+    uint64_t bytes = header->length;
+    for (size_t i = 0; i < count; i++) {
+        CO_TRY(check_source(path, &tensors[i], bytes, &bytes, err));
+    }
+    return bytes >= CO_FILE_LARGE ? co_file_writer_open_large(files, path, out, err)
+                                  : co_file_writer_open(files, path, out, err);
+}
+
 static co_status hash_sources(const co_text *header, const co_tensor_source *tensors, size_t count,
                               co_hash *hashes, co_error *err)
 {
@@ -381,7 +393,8 @@ co_status co_safetensors_save_hashed(const co_files *files, const char *path,
         CO_TRY_GOTO(status, hash_sources(&header, tensors, count, hashes, err), free_header);
         *header_bytes = header.length;
     }
-    CO_TRY_GOTO(status, co_file_writer_open(files, path, &writer, err), free_header);
+    CO_TRY_GOTO(status, open_writer(files, path, &header, tensors, count, &writer, err),
+                free_header);
     status = write_file(writer, &header, tensors, count, err);
     if (status == CO_OK) {
         status = co_file_writer_commit(writer, err);

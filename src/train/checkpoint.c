@@ -247,7 +247,9 @@ co_status co_checkpoints_step(co_checkpoints *c, co_error *err)
     if (!is_due(c)) {
         return CO_OK;
     }
-    if (busy) {
+    if (busy && c->options.wait) {
+        CO_TRY(co_checkpoints_wait(c, err));
+    } else if (busy) {
         if (c->options.every > 0 && c->progress->step % c->options.every == 0) {
             co_announce_note(c->options.announcer, CO_LEVEL_NOTE,
                              "step %llu is not saved: the checkpoint of step %llu is still being "

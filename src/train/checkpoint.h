@@ -3,7 +3,8 @@
  * (train/snapshot.h).
  *
  * With `background` a thread writes: saving costs the loop the copy of the state, into memory made
- * up front. When the one before is still being written the new one is left out, and a note says so.
+ * up front. When the one before is still being written the new one is left out, and a note says so
+ * (or the loop waits: `wait`).
  * A failed checkpoint is a warning, until there were too many in a row; older ones are removed only
  * after a newer one was written and read back. The training thread makes all calls.
  */
@@ -24,6 +25,7 @@ typedef struct co_checkpoint_options {
     int keep_last;
     int failures_max; /* in a row; 0: any number */
     bool background;
+    bool wait; /* for the checkpoint before, rather than leave one out */
 } co_checkpoint_options;
 
 CO_MUST_CHECK co_status co_checkpoints_create(const co_checkpoint_options *options, co_job *job,
