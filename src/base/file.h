@@ -24,6 +24,7 @@ typedef struct co_files {
     int (*rename)(void *context, const char *from, const char *to);
     int (*unlink)(void *context, const char *path);
     int (*mkdir)(void *context, const char *path, mode_t mode);
+    int (*rmdir)(void *context, const char *path);
     void *context; /* handed to each function */
 } co_files;
 
@@ -39,6 +40,20 @@ CO_MUST_CHECK co_status co_file_read(const char *path, size_t limit, co_status k
 CO_MUST_CHECK co_status co_file_make_folders(const co_files *files, const char *path,
                                              co_error *err);
 
+/* What reading or writing past the page cache needs: O_DIRECT takes whole, aligned blocks. */
+enum { CO_FILE_LARGE = 1 << 22, CO_FILE_BLOCK_ALIGNMENT = 4096, CO_FILE_BLOCK = 1 << 20 };
+/* From now on the descriptor goes through the page cache. */
+void co_file_use_cache(int fd);
+
+/* Waits until the disk has the names in the folder that `path` lies in. */
+CO_MUST_CHECK co_status co_file_sync_folder_of(const co_files *files, const char *path,
+                                               co_error *err);
+
+/* Removes a folder and the files in it; folders in it are removed likewise. One that is not there
+ * is fine. */
+CO_MUST_CHECK co_status co_file_remove_folder(const co_files *files, const char *path,
+                                              co_error *err);
+
 /* Writes the file in one go: see co_file_writer for what that promises. */
 CO_MUST_CHECK co_status co_file_save(const co_files *files, const char *path, const void *data,
                                      size_t bytes, co_error *err);
@@ -50,6 +65,11 @@ CO_MUST_CHECK co_status co_file_save(const co_files *files, const char *path, co
 typedef struct co_file_writer co_file_writer;
 CO_MUST_CHECK co_status co_file_writer_open(const co_files *files, const char *path,
                                             co_file_writer **out, co_error *err);
+/* For a large file that nobody reads soon: its data go to the disk past the page cache where the
+ * system can do that. That costs hardly any processor time, and no system call is long, so that
+ * threads which compute are not disturbed. */
+CO_MUST_CHECK co_status co_file_writer_open_large(const co_files *files, const char *path,
+                                                  co_file_writer **out, co_error *err);
 /* After a failure only abandon is allowed. */
 CO_MUST_CHECK co_status co_file_writer_add(co_file_writer *writer, const void *data, size_t bytes,
                                            co_error *err);

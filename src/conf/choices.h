@@ -46,7 +46,20 @@
 
 #define CO_NAN_POLICY_CHOICES(X)                                                                   \
     X(CO_CONF_NAN_STOP, "stop")                                                                    \
-    X(CO_CONF_NAN_SKIP, "skip")
+    X(CO_CONF_NAN_SKIP, "skip")                                                                    \
+    X(CO_CONF_NAN_ROLLBACK, "rollback")
+
+#define CO_METRIC_CHOICES(X)                                                                       \
+    X(CO_CONF_METRIC_TEST_ACCURACY, "test-accuracy")                                               \
+    X(CO_CONF_METRIC_TEST_LOSS, "test-loss")                                                       \
+    X(CO_CONF_METRIC_VAL_ACCURACY, "val-accuracy")                                                 \
+    X(CO_CONF_METRIC_VAL_LOSS, "val-loss")                                                         \
+    X(CO_CONF_METRIC_TRAIN_ACCURACY, "train-accuracy")                                             \
+    X(CO_CONF_METRIC_TRAIN_LOSS, "train-loss")
+
+#define CO_EVALUATE_AT_CHOICES(X)                                                                  \
+    X(CO_CONF_EVALUATE_AT_END, "end")                                                              \
+    X(CO_CONF_EVALUATE_AT_START, "start")
 
 #define CO_PROGRESS_CHOICES(X)                                                                     \
     X(CO_CONF_PROGRESS_AUTO, "auto")                                                               \
@@ -84,6 +97,8 @@ typedef enum co_conf_bad_samples { CO_BAD_SAMPLES_CHOICES(CO_CHOICE_CONSTANT) } 
 typedef enum co_conf_optimizer { CO_OPTIMIZER_CHOICES(CO_CHOICE_CONSTANT) } co_conf_optimizer;
 typedef enum co_conf_schedule { CO_SCHEDULE_CHOICES(CO_CHOICE_CONSTANT) } co_conf_schedule;
 typedef enum co_conf_nan_policy { CO_NAN_POLICY_CHOICES(CO_CHOICE_CONSTANT) } co_conf_nan_policy;
+typedef enum co_conf_metric { CO_METRIC_CHOICES(CO_CHOICE_CONSTANT) } co_conf_metric;
+typedef enum co_conf_evaluate_at { CO_EVALUATE_AT_CHOICES(CO_CHOICE_CONSTANT) } co_conf_evaluate_at;
 typedef enum co_conf_progress { CO_PROGRESS_CHOICES(CO_CHOICE_CONSTANT) } co_conf_progress;
 typedef enum co_conf_tensorboard_names {
     CO_TENSORBOARD_NAMES_CHOICES(CO_CHOICE_CONSTANT)

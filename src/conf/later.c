@@ -5,7 +5,6 @@
 #include "conf/string.h"
 
 #define MANY_WORKERS "many workers (0.4)"
-#define CHECKPOINTS  "checkpoints and resume (0.3)"
 #define CONTINUAL    "continual learning"
 #define SERVERS      "parameter servers"
 #define DELAYS       "delayed and slow workers"
@@ -33,11 +32,9 @@ static const co_later later_rows[] = {
     {"delay slow-worker-1 delay-intensity delay-type delay-ms", DELAYS, ""},
     {"compensation comp", "delay compensation", ""},
     {"small-batch-size small-workers time-ratio num-small schedule comments temp", DUAL_BATCH, ""},
-    {"checkpoint-every resume-from resume keep-last keep-best", CHECKPOINTS, "0"},
-    {"crash-iteration crash-at-step", CHECKPOINTS, ""},
-    {"saves-per-epoch grid-size subfolder", LANDSCAPE, ""},
+    {"grid-size", LANDSCAPE, ""},
     {"k-splits", KFOLD, ""},
-    {"classification-report training-time pics model-accuracy worker-accuracy", REPORTS, ""},
+    {"classification-report training-time pics worker-accuracy", REPORTS, ""},
     {"tensorwatch tensorwatch-port", SINKS, "0"},
     {"influx influx-url prometheus-port http-port live", SINKS, ""},
     {"use-amp use-dali xla amp", PRECISION, ""},

@@ -75,6 +75,7 @@ typedef struct co_event_step {
     double epoch_accuracy;
     double epoch_accuracy5;
     double gradient_norm; /* L2 over all parameters */
+    double weight_norm;   /* likewise, of the weights after the step */
     double learning_rate;
     double images_per_second; /* recent */
 } co_event_step;

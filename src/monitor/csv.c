@@ -9,7 +9,7 @@ enum { ROW_SIZE = 512, SPOOL_BYTES = 1 << 18 };
 
 /* What depends on the machine's speed comes last. */
 static const char header[] = "event,split,step,epoch,samples,loss,running_loss,accuracy,accuracy5,"
-                             "gradient_norm,lr,img_per_s,duration,seconds\n";
+                             "gradient_norm,weight_norm,lr,img_per_s,duration,seconds\n";
 
 typedef struct csv_sink {
     co_sink base;
@@ -27,6 +27,7 @@ typedef struct row {
     double accuracy;
     double accuracy5;
     double gradient_norm;
+    double weight_norm;
     double learning_rate;
     double images_per_second;
     double duration;
@@ -46,6 +47,7 @@ static row step_row(const co_event_step *step)
         .accuracy = step->accuracy,
         .accuracy5 = step->accuracy5,
         .gradient_norm = step->gradient_norm,
+        .weight_norm = step->weight_norm,
         .learning_rate = step->learning_rate,
         .images_per_second = step->images_per_second,
         .duration = none,
@@ -64,6 +66,7 @@ static row evaluation_row(const co_event_evaluation *evaluation)
         .accuracy = evaluation->accuracy,
         .accuracy5 = evaluation->accuracy5,
         .gradient_norm = none,
+        .weight_norm = none,
         .learning_rate = none,
         .images_per_second = none,
         .duration = evaluation->duration,
@@ -82,6 +85,7 @@ static row epoch_row(const co_event_epoch_end *epoch)
         .accuracy = epoch->accuracy,
         .accuracy5 = none,
         .gradient_norm = none,
+        .weight_norm = none,
         .learning_rate = epoch->learning_rate,
         .images_per_second = epoch->images_per_second,
         .duration = epoch->duration,
@@ -119,6 +123,7 @@ static void add_row(co_text *text, const co_event *event, const row *r)
     add_number(text, r->accuracy);
     add_number(text, r->accuracy5);
     add_number(text, r->gradient_norm);
+    add_number(text, r->weight_norm);
     add_number(text, r->learning_rate);
     add_rounded(text, 1, r->images_per_second);
     add_rounded(text, 3, r->duration);

@@ -89,6 +89,7 @@ static void add_step(line *l, const co_event_step *step)
     add_optional(l, "running_loss", step->running_loss);
     add_optional(l, "accuracy", step->accuracy);
     add_optional(l, "gradient_norm", step->gradient_norm);
+    add_optional(l, "weight_norm", step->weight_norm);
     add_optional(l, "lr", step->learning_rate);
     add_rate(l, step->images_per_second);
 }

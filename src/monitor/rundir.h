@@ -6,6 +6,9 @@
  *     network.yaml  with --model FILE.yaml: that file; config.yaml names the copy
  *     model.raw.safetensors   with --ema-decay: the weights that model.safetensors averages
  *     metrics.csv   the same as a table    events.out.tfevents.cohort   with --tensorboard
+ *     weights.npy   with --saves-per-epoch: the trajectory of the weights
+ *     checkpoints/  step-000800 ...: what a run is resumed from (train/checkpoint.h)
+ *     best_model_*.safetensors, not-finite-*.json   where there is reason to
  *     status        running | finished | preempted | failed
  *     lock          "pid@host" while a process uses the folder
  *
@@ -58,6 +61,7 @@ typedef enum co_run_file {
     CO_RUN_MODEL,
     CO_RUN_NETWORK,
     CO_RUN_MODEL_RAW, /* beside an average of the weights: the weights themselves */
+    CO_RUN_WEIGHTS,   /* their trajectory */
     CO_RUN_STATUS,
 } co_run_file;
 

@@ -293,6 +293,7 @@ static void add_step(tensorboard_sink *sink, double wall, const co_event_step *s
         co_tfevents_scalar(&sink->events, "train/batch_loss", step->running_loss);
         add_measured(sink, "train/batch_accuracy", step->accuracy);
         add_measured(sink, "train/gradient_norm", step->gradient_norm);
+        add_measured(sink, "train/weight_norm", step->weight_norm);
         add_measured(sink, "lr/group_0", step->learning_rate);
         add_measured(sink, "speed/img_per_s", step->images_per_second);
     }

@@ -37,6 +37,7 @@ typedef struct co_job {
     co_loader *validation_loader; /* NULL without --val */
     co_mistakes mistakes;         /* of an evaluation on the test samples; zeros: not wanted */
     co_loader *test_loader;       /* NULL until first used: co_job_evaluate_test */
+    co_loader *train_eval_loader; /* likewise: co_job_evaluate_train */
     co_predictions *record;       /* borrowed: filled by evaluations; NULL: not wanted */
     /* Only for training: */
     co_schedule *schedule;
@@ -59,7 +60,9 @@ CO_MUST_CHECK co_status co_job_open_evaluation(const co_settings *settings, cons
                                                co_job **out, co_error *err);
 void co_job_close(co_job *job); /* NULL is allowed */
 
-/* Scores the model on the test (validation) samples. */
+/* Scores the model on the test (validation, training) samples; the training samples as they are,
+ * without augmentation. */
+CO_MUST_CHECK co_status co_job_evaluate_train(co_job *job, co_score *out, co_error *err);
 CO_MUST_CHECK co_status co_job_evaluate_test(co_job *job, co_score *out, co_error *err);
 CO_MUST_CHECK co_status co_job_evaluate_validation(co_job *job, co_score *out, co_error *err);
 

@@ -43,6 +43,7 @@ if names == "s2":
     compare("train/batch_loss", steps, "running_loss")
     compare("lr/group_0", steps, "lr")
     compare("train/gradient_norm", steps, "gradient_norm")
+    compare("train/weight_norm", steps, "weight_norm")
     compare("test/loss", tests, "loss", x="epoch")
     compare("test/accuracy", tests, "accuracy", x="epoch")
 else:

@@ -40,6 +40,7 @@ static inline co_event example_step(uint32_t epoch, uint32_t step_in_epoch)
                                  .epoch_accuracy = 0.75,
                                  .epoch_accuracy5 = 0.875,
                                  .gradient_norm = (double)NAN,
+                                 .weight_norm = (double)NAN,
                                  .learning_rate = 0.01,
                                  .images_per_second = 13640.0};
     return event;

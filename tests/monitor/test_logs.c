@@ -206,8 +206,8 @@ static co_sink *open_csv(const char *path, uint64_t keep, uint64_t log_interval)
 }
 
 #define CSV_HEADER                                                                                 \
-    "event,split,step,epoch,samples,loss,running_loss,accuracy,accuracy5,gradient_norm,lr,"        \
-    "img_per_s,duration,seconds\n"
+    "event,split,step,epoch,samples,loss,running_loss,accuracy,accuracy5,gradient_norm,"           \
+    "weight_norm,lr,img_per_s,duration,seconds\n"
 
 static void test_table_of_a_run(void **state)
 {
@@ -217,22 +217,22 @@ static void test_table_of_a_run(void **state)
     assert_int_equal(example_run(sink, &err), CO_OK);
     sink->ops->close(sink);
     assert_true(co_test_file_is(path, CSV_HEADER
-                                "step,train,4,1,64,0.5,0.5625,0.875,,,0.01,13640.0,,5.000\n"
-                                "epoch,train,4,1,256,0.5,,0.875,,,0.01,13600.0,4.250,5.000\n"
-                                "evaluation,test,4,1,10000,0.25,,0.96875,,,,,0.500,5.500\n"
-                                "step,train,8,2,64,0.25,0.28125,0.9375,,,0.01,13640.0,,9.000\n"
-                                "epoch,train,8,2,256,0.25,,0.875,,,0.01,13600.0,4.250,9.000\n"
-                                "evaluation,test,8,2,10000,0.125,,0.96875,,,,,0.500,9.500\n"));
+                                "step,train,4,1,64,0.5,0.5625,0.875,,,,0.01,13640.0,,5.000\n"
+                                "epoch,train,4,1,256,0.5,,0.875,,,,0.01,13600.0,4.250,5.000\n"
+                                "evaluation,test,4,1,10000,0.25,,0.96875,,,,,,0.500,5.500\n"
+                                "step,train,8,2,64,0.25,0.28125,0.9375,,,,0.01,13640.0,,9.000\n"
+                                "epoch,train,8,2,256,0.25,,0.875,,,,0.01,13600.0,4.250,9.000\n"
+                                "evaluation,test,8,2,10000,0.125,,0.96875,,,,,,0.500,9.500\n"));
     /* cut back to after its first row, it has one header and goes on there */
-    sink = open_csv(path, strlen(CSV_HEADER) + 57, 4);
+    sink = open_csv(path, strlen(CSV_HEADER) + 58, 4);
     co_event event = example_step(1, 4);
     event.step.loss = (double)NAN;
     event.step.running_loss = -(double)INFINITY;
     assert_int_equal(example_send(sink, event, &err), CO_OK);
     sink->ops->close(sink);
     assert_true(co_test_file_is(path,
-                                CSV_HEADER "step,train,4,1,64,0.5,0.5625,0.875,,,0.01,13640.0,,"
-                                           "5.000\nstep,train,4,1,64,nan,-inf,0.875,,,0.01,"
+                                CSV_HEADER "step,train,4,1,64,0.5,0.5625,0.875,,,,0.01,13640.0,,"
+                                           "5.000\nstep,train,4,1,64,nan,-inf,0.875,,,,0.01,"
                                            "13640.0,,5.000\n"));
 }
 
