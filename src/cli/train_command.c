@@ -88,7 +88,7 @@ static co_status write_network(train_command *t, co_error *err)
 
 static co_status write_config(train_command *t, co_error *err)
 {
-    char copy[] = "network.yaml"; /* beside config.yaml */
+    char copy[] = CO_NETWORK_FILE;
     co_conf conf = t->cli->conf;
     CO_TRY(write_network(t, err));
     if (t->job->network != NULL) {

@@ -12,7 +12,7 @@
 #include "base/alloc.h"
 #include "train/environment.h"
 
-enum { PATH_SIZE = 4096, LOW_PRIORITY = 10 };
+enum { PATH_SIZE = 4096, LOW_PRIORITY = 10, SPANS = 1 << 12 };
 
 #define MARK_SECONDS 60.0 /* for the sinks to bring their files to the disk */
 
@@ -51,8 +51,9 @@ struct co_checkpoints {
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    bool ordered; /* under mutex */
-    bool closing; /* under mutex */
+    bool ordered;    /* under mutex */
+    bool closing;    /* under mutex */
+    co_track *track; /* the thread's, else ours; NULL without a timeline */
     atomic_bool busy;
     bool unread; /* the task's outcome has not been told yet */
 };
@@ -63,8 +64,14 @@ static co_status fill_commit(co_checkpoints *c, co_commit *commit, co_error *err
 {
     co_mark_files files = {0};
     CO_TRY(co_commit_bytes(commit, "config.yaml", c->config, strlen(c->config), err));
+    if (c->job->network != NULL) { /* which the settings name */
+        CO_TRY(
+            co_commit_bytes(commit, CO_NETWORK_FILE, c->job->network, c->job->network_bytes, err));
+    }
     CO_TRY(co_commit_bytes(commit, "environment", c->environment, strlen(c->environment), err));
+    uint64_t begin = co_track_now(c->track);
     CO_TRY(co_announce_collect(c->options.announcer, c->task.mark, MARK_SECONDS, &files, err));
+    co_track_end(c->track, begin, "checkpoint", "wait for the sinks");
     return co_snapshot_write(c->snapshot, commit, &files, err);
 }
 
@@ -84,6 +91,7 @@ static void do_task(co_checkpoints *c)
 {
     task *t = &c->task;
     double start = co_announce_seconds(c->options.announcer);
+    uint64_t begin = co_track_now(c->track);
     if (t->order == ORDER_MODEL) {
         t->status = co_snapshot_write_model(c->snapshot, c->options.files, t->path, &t->fault);
         if (t->status == CO_OK && t->old[0] != '\0') {
@@ -97,6 +105,8 @@ static void do_task(co_checkpoints *c)
                                                   c->options.keep_last - 1, &t->prune_fault);
         }
     }
+    co_track_end_value(c->track, begin, "checkpoint",
+                       t->order == ORDER_MODEL ? "write model" : "write", "step", t->step);
     t->seconds = co_announce_seconds(c->options.announcer) - start;
 }
 
@@ -207,7 +217,9 @@ static co_status begin_checkpoint(co_checkpoints *c, co_error *err)
     if (length < 0 || (size_t)length >= sizeof(t->path)) {
         return co_fail(err, CO_FILE, "%s: the path is too long", c->folder);
     }
+    uint64_t begin = co_track_now(c->options.announcer->track);
     CO_TRY(co_snapshot_take(c->snapshot, err));
+    co_track_end_value(c->options.announcer->track, begin, "checkpoint", "copy", "step", step);
     t->order = ORDER_CHECKPOINT;
     t->step = step;
     c->saved_seconds = co_announce_seconds(c->options.announcer);
@@ -313,7 +325,9 @@ co_status co_checkpoints_save_model(co_checkpoints *c, const char *path, const c
         (size_t)old_length >= sizeof(t->old)) {
         return co_fail(err, CO_FILE, "%s: the path is too long", path);
     }
+    uint64_t begin = co_track_now(c->options.announcer->track);
     co_snapshot_take_model(c->snapshot);
+    co_track_end(c->options.announcer->track, begin, "checkpoint", "copy model");
     t->order = ORDER_MODEL;
     t->step = c->progress->step;
     start_task(c);
@@ -349,7 +363,15 @@ static co_status open_checkpoints(co_checkpoints *c, co_error *err)
     CO_TRY(co_strdup(c->options.config, &c->config, err));
     CO_TRY(co_environment_text(c->job, &c->environment, err));
     CO_TRY(co_snapshot_create(c->job, c->progress, c->options.background, &c->snapshot, err));
-    return c->options.background ? start_thread(c, err) : CO_OK;
+    c->track = c->options.announcer->track;
+    if (!c->options.background) {
+        return CO_OK;
+    }
+    if (c->track != NULL) {
+        CO_TRY(co_timeline_add_track(co_track_timeline(c->track), "checkpoints", SPANS, &c->track,
+                                     err));
+    }
+    return start_thread(c, err);
 }
 
 co_status co_checkpoints_create(const co_checkpoint_options *options, co_job *job,

@@ -17,6 +17,9 @@
 #include "train/evaluate.h"
 #include "train/plan_table.h"
 
+/* The copy of a network file that a run folder or a checkpoint keeps beside its config.yaml. */
+#define CO_NETWORK_FILE "network.yaml"
+
 typedef struct co_job {
     const co_settings *settings; /* borrowed */
     co_team *team;

@@ -105,9 +105,24 @@ static co_status compare_settings(const co_committed *committed, const co_settin
     return CO_OK;
 }
 
-static co_status check_settings(const co_committed *committed, const co_settings *now,
+/* The settings to compare with the checkpoint's. A network file goes by the name of its copy there:
+ * what is in it counts, see check_network. */
+static co_settings comparable(const co_job *job, const co_settings *then)
+{
+    const char copy[] = "/" CO_NETWORK_FILE;
+    co_settings settings = *job->settings;
+    size_t length = strlen(then->model);
+    if (job->network != NULL && length >= sizeof(copy) - 1 &&
+        strcmp(then->model + length - (sizeof(copy) - 1), copy) == 0) {
+        settings.model = then->model;
+    }
+    return settings;
+}
+
+static co_status check_settings(const co_committed *committed, const co_job *job,
                                 const co_announcer *announcer, co_error *err)
 {
+    co_settings now;
     char *text = NULL;
     size_t bytes = 0;
     char name[PATH_SIZE];
@@ -124,11 +139,31 @@ static co_status check_settings(const co_committed *committed, const co_settings
         status = CO_FILE;
     }
     CO_TRY_GOTO(status, status, free_conf);
-    status = compare_settings(committed, &then->values, now, announcer, err);
+    now = comparable(job, &then->values);
+    status = compare_settings(committed, &then->values, &now, announcer, err);
     co_conf_free(then);
 free_conf:
     co_free(then);
     return status;
+}
+
+/* A network file may have any name; what is in it counts. */
+static co_status check_network(const co_committed *committed, const co_job *job, co_error *err)
+{
+    char *then = NULL;
+    size_t bytes = 0;
+    if (job->network == NULL) {
+        return CO_OK;
+    }
+    CO_TRY(co_committed_read(committed, CO_NETWORK_FILE, &then, &bytes, err));
+    bool same = bytes == job->network_bytes && memcmp(then, job->network, bytes) == 0;
+    co_free(then);
+    if (!same) {
+        return co_fail(err, CO_FILE,
+                       "%s: its network file, " CO_NETWORK_FILE ", is not what %s is now",
+                       co_committed_folder(committed), job->settings->model);
+    }
+    return CO_OK;
 }
 
 static co_status check_environment(const co_committed *committed, const co_job *job,
@@ -162,7 +197,8 @@ free_then:
 co_status co_resume_load(const co_committed *committed, co_job *job, const co_announcer *announcer,
                          co_progress *progress, co_mark_files *files, co_error *err)
 {
-    CO_TRY(check_settings(committed, job->settings, announcer, err));
+    CO_TRY(check_settings(committed, job, announcer, err));
+    CO_TRY(check_network(committed, job, err));
     CO_TRY(check_environment(committed, job, announcer, err));
     CO_TRY(co_snapshot_load(committed, job, progress, files, err));
     if (progress->step > job->steps_total) {

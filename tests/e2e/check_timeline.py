@@ -21,7 +21,8 @@ assert document["otherData"]["dropped_spans"] == 0
 events = document["traceEvents"]
 names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
 assert len(set(names.values())) == len(names)
-assert set(names.values()) == {"training"} | {f"loader {i + 1}" for i in range(loaders)}, names
+tracks = {"training"} | {f"loader {i + 1}" for i in range(loaders)}
+assert set(names.values()) - {"checkpoints"} == tracks, names
 spans = [e for e in events if e["ph"] == "X"]
 assert len(spans) + len(names) + 1 == len(events)
 
@@ -42,9 +43,17 @@ def nest(track):
     return root
 
 
+copies = []
+writes = []
 training = next(tid for tid, name in names.items() if name == "training")
 for tid in names:
     tree = nest([s for s in spans if s["tid"] == tid])
+    if names[tid] == "checkpoints":
+        for span, children in tree:
+            assert (span["cat"], span["name"]) == ("checkpoint", "write"), span
+            assert [s["name"] for s, _ in children] == ["wait for the sinks"]
+            writes.append(span["args"]["step"])
+        continue
     if tid != training:
         assert {s["cat"] for s, _ in tree} <= {"load"}, names[tid]
         for _, children in tree:
@@ -53,6 +62,10 @@ for tid in names:
     seen = 0
     for span, children in tree:
         if span["cat"] == "evaluate":
+            continue
+        if span["cat"] == "checkpoint":
+            assert (span["name"], span["args"]["step"]) == ("copy", seen), span
+            copies.append(seen)
             continue
         assert span["cat"] == "step", span
         seen += 1
@@ -72,4 +85,5 @@ for tid in names:
         for category, found in deep.items():
             assert layers <= found, (category, layers - found)
     assert seen == steps, seen
-print(f"{len(spans)} spans of {steps} steps: as they should be")
+assert copies == writes, (copies, writes)
+print(f"{len(spans)} spans of {steps} steps, {len(copies)} checkpoints: as they should be")

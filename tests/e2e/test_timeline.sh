@@ -29,6 +29,9 @@ train augment --threads 1 --loader-threads 3 --augment-crop 2 --timeline-steps 7
 # shellcheck disable=SC2086
 check augment.json 7 3 $lenet5
 grep -q '"name":"augment"' "$TMP/augment.json" || fail "no span of the augmentation"
+train saved --threads 1 --checkpoint-every 20 --checkpoint-wait --timeline "$TMP/saved.json"
+# shellcheck disable=SC2086
+check saved.json 60 1 $lenet5 | grep ', 3 checkpoints:' || fail "not three checkpoints"
 train ref --backend ref --threads 1 --max-steps 3 --no-evaluate --timeline "$TMP/ref.json"
 # shellcheck disable=SC2086
 check ref.json 3 1 $lenet5

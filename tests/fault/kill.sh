@@ -10,13 +10,25 @@ stripped() {
     sed -E 's/,"(seconds|duration|img_per_s|wall)":[-0-9.e+]*//g' "$1"
 }
 
+# The table, likewise: its last columns.
+stripped_table() {
+    rev "$1" | cut -d, -f4- | rev
+}
+
+# Whether event files can be read.
+readable=no
+command -v python3 >/dev/null && command -v protoc >/dev/null && readable=yes
+stripped_events() {
+    PYTHONDONTWRITEBYTECODE=1 python3 tests/fault/tfevents_content.py "$1"
+}
+
 # The newest complete checkpoint.
 newest() {
     find "$1/checkpoints" -mindepth 1 -maxdepth 1 -name 'step-[0-9]*' ! -name '*.tmp' |
         sort | tail -1
 }
 
-same_run() { # same_run WHAT A B: weights, optimizer, metrics
+same_run() { # same_run WHAT A B: weights, optimizer, metrics in all their files
     local what=$1 a=$2 b=$3 file
     cmp -s "$a/model.safetensors" "$b/model.safetensors" || fail "$what: other weights"
     for file in model optimizer ema; do
@@ -26,6 +38,13 @@ same_run() { # same_run WHAT A B: weights, optimizer, metrics
     done
     diff <(stripped "$a/metrics.jsonl") <(stripped "$b/metrics.jsonl") >"$TMP/diff" ||
         fail "$what: other metrics: $(head -5 "$TMP/diff")"
+    diff <(stripped_table "$a/metrics.csv") <(stripped_table "$b/metrics.csv") >"$TMP/diff" ||
+        fail "$what: another table: $(head -5 "$TMP/diff")"
+    [ $readable = yes ] && [ -e "$a/events.out.tfevents.cohort" ] || return 0
+    stripped_events "$a/events.out.tfevents.cohort" >"$TMP/a" &&
+        stripped_events "$b/events.out.tfevents.cohort" >"$TMP/b" ||
+        fail "$what: the event file is damaged"
+    diff "$TMP/a" "$TMP/b" >"$TMP/diff" || fail "$what: other events: $(head -c 600 "$TMP/diff")"
 }
 
 kill_loop() {
