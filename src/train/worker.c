@@ -126,7 +126,8 @@ static co_status train_step(worker *w, uint32_t index, step_report *report, co_e
         CO_TRY(co_loader_next(w->job->train_loader, &loaded, err));
         co_batch batch = *loaded;
         CO_TRY(agent->ops->before(agent, &batch, err));
-        report->batch = &batch;
+        report->samples = batch.samples;
+        report->sample_count = batch.rows;
         const part p = {i == 0, i + 1 == batches, batch.rows, report->rows};
         CO_TRY(compute_gradient(w, &batch, &p, report, err));
         if (p.last) {
@@ -136,7 +137,6 @@ static co_status train_step(worker *w, uint32_t index, step_report *report, co_e
             return CO_OK; /* the loader stands elsewhere: the batch is gone */
         }
         CO_TRY(agent->ops->after(agent, &batch, err));
-        report->batch = NULL;
         report->rows += batch.rows;
     }
     return CO_OK;
