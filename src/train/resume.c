@@ -92,15 +92,16 @@ static co_status compare_settings(const co_committed *committed, const co_settin
                                   const co_settings *now, const co_announcer *announcer,
                                   co_error *err)
 {
-    char differences[DIFFERENCES_SIZE];
-    CO_TRY(co_conf_compare(then, now, false, differences, sizeof(differences), err));
-    if (differences[0] != '\0') {
+    char decisive[DIFFERENCES_SIZE];
+    char others[DIFFERENCES_SIZE];
+    CO_TRY(co_conf_compare(then, now, false, decisive, sizeof(decisive), err));
+    CO_TRY(co_conf_compare(then, now, true, others, sizeof(others), err));
+    if (decisive[0] != '\0') {
         return co_fail(err, CO_FILE, "%s: this run has other settings than its checkpoint: %s",
-                       co_committed_folder(committed), differences);
+                       co_committed_folder(committed), decisive);
     }
-    CO_TRY(co_conf_compare(then, now, true, differences, sizeof(differences), err));
-    if (differences[0] != '\0') {
-        co_announce_note(announcer, CO_LEVEL_NOTE, "resumed with other settings: %s", differences);
+    if (others[0] != '\0') {
+        co_announce_note(announcer, CO_LEVEL_NOTE, "resumed with other settings: %s", others);
     }
     return CO_OK;
 }

@@ -144,7 +144,8 @@ static co_status train_step(worker *w, uint32_t index, step_report *report, co_e
         co_track_end(co_worker_track(w), begin, "load", "next batch");
         co_batch batch = *loaded;
         CO_TRY(agent->ops->before(agent, &batch, err));
-        report->batch = &batch;
+        report->samples = batch.samples;
+        report->sample_count = batch.rows;
         const part p = {i == 0, i + 1 == batches, batch.rows, report->rows};
         CO_TRY(compute_gradient(w, &batch, &p, report, err));
         if (p.last) {
@@ -154,7 +155,6 @@ static co_status train_step(worker *w, uint32_t index, step_report *report, co_e
             return CO_OK; /* the loader stands elsewhere: the batch is gone */
         }
         CO_TRY(agent->ops->after(agent, &batch, err));
-        report->batch = NULL;
         report->rows += batch.rows;
     }
     return CO_OK;

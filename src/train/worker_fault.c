@@ -21,11 +21,11 @@ static double norm_of(const float *values, const co_tensor *tensor)
     return sqrt(sum);
 }
 
-static void put_samples(co_text *text, const co_batch *batch)
+static void put_samples(co_text *text, const step_report *report)
 {
     co_text_put(text, "  \"samples\": [");
-    for (int i = 0; batch != NULL && i < batch->rows; i++) {
-        co_text_printf(text, "%s%u", i > 0 ? ", " : "", batch->samples[i]);
+    for (int i = 0; i < report->sample_count; i++) {
+        co_text_printf(text, "%s%u", i > 0 ? ", " : "", report->samples[i]);
     }
     co_text_put(text, "],\n");
 }
@@ -47,7 +47,7 @@ static void put_report(co_text *text, const worker *w, const step_report *report
     put_number(text, "lr", report->hyper.lr, ",\n  ");
     put_number(text, "loss", report->loss, ",\n  ");
     put_number(text, "gradient_norm", report->gradient_norm, ",\n");
-    put_samples(text, report->batch);
+    put_samples(text, report);
     co_text_put(text, "  \"tensors\": [\n");
     for (int i = 0; i < graph->param_count; i++) {
         co_text_put(text, "    {\"name\": ");

@@ -27,8 +27,9 @@ typedef struct step_report {
     co_hyper hyper;
     co_score score;
     int rows;
-    const co_batch *batch; /* the one under way, the last of the step in its update */
-    bool rolled_back;      /* the state is now that of an earlier step */
+    const uint32_t *samples; /* (sample_count) of the batch under way; in the update, of the last */
+    int sample_count;
+    bool rolled_back; /* the state is now that of an earlier step */
 } step_report;
 
 /* NULL: no timeline is made. */

@@ -89,6 +89,22 @@ full --run-dir "$TMP/enough" --checkpoint-failures 2
 [ $? -eq 5 ] || fail "--checkpoint-failures: $(cat "$TMP/full.out")"
 grep -q '2 times in a row' "$TMP/full.out" || fail "--checkpoint-failures: $(cat "$TMP/full.out")"
 
+# Too large a batch: refused before anything is written, with one that fits. And that one fits.
+small() {
+    (
+        ulimit -v 900000
+        "$COHORT" train "${run[@]}" --train-split 1 --model cnn1 --loader-threads 0 --no-evaluate \
+            --max-steps 1 --run-dir "$TMP/large" "$@" >"$TMP/large.out" 2>&1
+    )
+}
+small --batch-size 20000
+[ $? -eq 6 ] || fail "too large: $(cat "$TMP/large.out")"
+[ -e "$TMP/large" ] && fail "too large: something was written"
+fits=$(sed -n 's/.*are available: the largest batch that fits is about \([0-9]*\);.*/\1/p' \
+    "$TMP/large.out")
+[ -n "$fits" ] && [ "$fits" -gt 100 ] && [ "$fits" -lt 20000 ] || fail "$(cat "$TMP/large.out")"
+small --batch-size $((fits * 3 / 4)) || fail "$fits do not fit: $(cat "$TMP/large.out")"
+
 # S3's switches: the trajectory, the accuracy of the model, its file names, a folder in between.
 "$COHORT" train --profile s3 --dataset glyphs --train-split 0.02 --threads 1 --saves-per-epoch 3 \
     --model-accuracy --subfolder sub --results-dir "$TMP/s3" --base-names --save-dir run \
