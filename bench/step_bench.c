@@ -118,24 +118,15 @@ static double highest(int option)
 static bool parse(int argc, char **argv, arguments *args)
 {
     static const struct option options[] = {
-        {"model", required_argument, NULL, 'm'},
-        {"batch", required_argument, NULL, 'b'},
-        {"threads", required_argument, NULL, 't'},
-        {"backend", required_argument, NULL, 'k'},
-        {"isa", required_argument, NULL, 'i'},
-        {"loader-threads", required_argument, NULL, 'l'},
-        {"samples", required_argument, NULL, 'n'},
-        {"seconds", required_argument, NULL, 's'},
-        {"chunks", required_argument, NULL, 'c'},
-        {"started", required_argument, NULL, 'T'},
-        {"trace", no_argument, NULL, 'v'},
-        {"first-step-only", no_argument, NULL, 'f'},
-        {"size", required_argument, NULL, 'z'},
-        {"classes", required_argument, NULL, 'o'},
-        {"help", no_argument, NULL, 'h'},
-        {"model-config", required_argument, NULL, 'g'},
-        {"layers", no_argument, NULL, 'y'},
-        {NULL, 0, NULL, 0},
+        {"model", required_argument, NULL, 'm'},   {"batch", required_argument, NULL, 'b'},
+        {"threads", required_argument, NULL, 't'}, {"backend", required_argument, NULL, 'k'},
+        {"isa", required_argument, NULL, 'i'},     {"loader-threads", required_argument, NULL, 'l'},
+        {"samples", required_argument, NULL, 'n'}, {"seconds", required_argument, NULL, 's'},
+        {"chunks", required_argument, NULL, 'c'},  {"started", required_argument, NULL, 'T'},
+        {"trace", no_argument, NULL, 'v'},         {"first-step-only", no_argument, NULL, 'f'},
+        {"size", required_argument, NULL, 'z'},    {"classes", required_argument, NULL, 'o'},
+        {"help", no_argument, NULL, 'h'},          {"model-config", required_argument, NULL, 'g'},
+        {"layers", no_argument, NULL, 'y'},        {NULL, 0, NULL, 0},
     };
     for (;;) {
         int option = getopt_long(argc, argv, "", options, NULL);
