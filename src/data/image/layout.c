@@ -316,11 +316,12 @@ static co_status find_root(const co_image_family *family, const char *dir, char 
             return co_strdup(root, out, err);
         }
     }
-    const char *folder = strcmp(family->folders[0], ".") == 0 ? NULL : family->folders[0];
+    const char *folder = family->folders[0];
+    bool named = folder != NULL && strcmp(folder, ".") != 0;
     return co_fail(err, CO_DATA, "%s: has no %s files: expected %s%s%s, here%s%s%s", dir,
                    family->name, wanted[family->layout], family->lists[0] != NULL ? ", " : "",
-                   family->lists[0] != NULL ? family->lists[0] : "",
-                   folder != NULL ? " or in " : "", folder != NULL ? folder : "",
+                   family->lists[0] != NULL ? family->lists[0] : "", named ? " or in " : "",
+                   named ? folder : "",
                    family->layout == CO_LAYOUT_TINY ? "; 'cohort data fetch tinyimagenet' gets them"
                                                     : "");
 }
