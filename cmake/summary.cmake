@@ -37,8 +37,12 @@ co_row("libyaml" "${YAML_VERSION}" "")
 co_row("jansson" "${JANSSON_VERSION}" "")
 co_row("libarchive" "${ARCHIVE_VERSION}" "")
 co_row("xxHash" "${XXHASH_VERSION}" "")
-co_row("libcurl" "${CURL_VERSION}"
-       "no downloads: libcurl4-openssl-dev is missing; run: tools/setup.sh build")
+if(CO_CURL)
+    co_row("libcurl" "${CURL_VERSION}"
+           "no downloads: libcurl4-openssl-dev is missing; run: tools/setup.sh build")
+else()
+    co_row("libcurl" "" "no downloads: turned off (CO_CURL)")
+endif()
 co_row("libjpeg-turbo" "${JPEG_VERSION}" "")
 co_row("libspng" "${SPNG_VERSION}" "")
 co_row("SQLite" "${SQLITE_VERSION}"

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 bool co_mul_size(size_t a, size_t b, size_t *out)
 {
@@ -24,6 +25,22 @@ bool co_add_size(size_t a, size_t b, size_t *out)
     return true;
 }
 
+/* Large blocks ask for pages of 2 MiB: kernels walk through planes and weights in steps of many
+ * small pages, and would wait for their translation. The kernel may refuse; nothing depends on it.
+ */
+static void *allocate(size_t bytes)
+{
+    const size_t huge = (size_t)2 << 20;
+    if (bytes < 4 * huge) {
+        return aligned_alloc(CO_ALIGNMENT, bytes);
+    }
+    void *block = aligned_alloc(huge, co_round_up(bytes, huge));
+    if (block != NULL) {
+        (void)madvise(block, bytes / huge * huge, MADV_HUGEPAGE);
+    }
+    return block;
+}
+
 co_status co_alloc(size_t count, size_t size, const char *what, void **out, co_error *err)
 {
     size_t bytes = 0;
@@ -36,7 +53,7 @@ co_status co_alloc(size_t count, size_t size, const char *what, void **out, co_e
         return CO_OK;
     }
     size_t rounded = co_round_up(bytes, CO_ALIGNMENT);
-    void *block = aligned_alloc(CO_ALIGNMENT, rounded);
+    void *block = allocate(rounded);
     if (block == NULL) {
         return co_fail(err, CO_MEMORY, "%s: cannot allocate %zu bytes", what, bytes);
     }

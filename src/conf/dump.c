@@ -46,7 +46,7 @@ co_status co_conf_print_sources(const co_conf *conf, FILE *file, co_error *err)
         }
         char *value = NULL;
         CO_TRY(co_conf_value_text(&conf->values, (co_row)row, &value, err));
-        fprintf(file, "%-18s %-28s %s\n", option->name, value,
+        fprintf(file, "%-20s %-28s %s\n", option->name, value,
                 source->where != NULL ? source->where : "default");
         co_free(value);
     }

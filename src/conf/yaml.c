@@ -79,6 +79,11 @@ const co_yaml_node *co_yaml_root(const co_yaml *document)
     return document->root;
 }
 
+const char *co_yaml_name(const co_yaml *document)
+{
+    return document->name;
+}
+
 static co_status fail_at(yaml_reader *reader, yaml_mark_t mark, const char *message)
 {
     return co_fail(reader->err, CO_USAGE, "%s:%zu:%zu: %s", reader->document->name, mark.line + 1,

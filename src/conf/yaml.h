@@ -47,6 +47,8 @@ void co_yaml_free(co_yaml *document); /* NULL is allowed */
 
 /* NULL for an empty document. */
 const co_yaml_node *co_yaml_root(const co_yaml *document);
+/* The name it was read under. */
+const char *co_yaml_name(const co_yaml *document);
 /* The value of `key` in a map; NULL when it is not there or the node is no map. */
 const co_yaml_node *co_yaml_get(const co_yaml_node *map, const char *key);
 /* Nothing written, ~, null, or Python's None. */

@@ -143,10 +143,9 @@ static co_status nothing_found(const co_cifar_family *family, const char *dir, c
     return co_fail(
         err, CO_DATA,
         "%s: no files of %s (binary version) in this folder: looked in %s for %s and %s, "
-        "plain or with .gz or .xz, and for %s.tar.gz; get it from "
-        "https://www.cs.toronto.edu/~kriz/cifar.html",
+        "plain or with .gz or .xz, and for %s.tar.gz; 'cohort data fetch %s' gets it",
         dir, family->name, list, family->stems[0], family->stems[co_cifar_test_role(family)],
-        family->archive);
+        family->archive, family->name);
 }
 
 co_status co_cifar_find(const co_cifar_family *family, const char *dir, co_cifar_place *out,
@@ -154,8 +153,10 @@ co_status co_cifar_find(const co_cifar_family *family, const char *dir, co_cifar
 {
     struct stat info;
     if (stat(dir, &info) != 0) {
-        return co_fail_errno(err, CO_DATA, errno, "%s: the folder of %s cannot be read", dir,
-                             family->name);
+        return co_fail_errno(
+            err, CO_DATA, errno,
+            "%s: the folder of %s cannot be read ('cohort data fetch %s' gets the files)", dir,
+            family->name, family->name);
     }
     if (!S_ISDIR(info.st_mode)) {
         out->is_archive = true;

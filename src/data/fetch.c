@@ -150,13 +150,17 @@ static bool plain_allowed(const fetcher *f)
     return from != NULL && (strncmp(from, "http://", 7) == 0 || strncmp(from, "file://", 7) == 0);
 }
 
+static const char *slash_after(const char *address)
+{
+    size_t length = strlen(address);
+    return length > 0 && address[length - 1] == '/' ? "" : "/";
+}
+
 static co_status get_from(fetcher *f, const fetched_file *file, const char *mirror,
                           co_transferred *got)
 {
     char url[URL_MAX];
-    size_t length = strlen(mirror);
-    const char *slash = length > 0 && mirror[length - 1] == '/' ? "" : "/";
-    int size = snprintf(url, sizeof(url), "%s%s%s", mirror, slash, file->name);
+    int size = snprintf(url, sizeof(url), "%s%s%s", mirror, slash_after(mirror), file->name);
     if (size < 0 || (size_t)size >= sizeof(url)) {
         return co_fail(f->err, CO_USAGE, "--from: the address is too long");
     }
@@ -192,11 +196,12 @@ static co_status get_checked(fetcher *f, const fetched_file *file, const char *m
         }
         co_transfer_forget(file->part);
         if (got.resumed == 0 || turn > 0) {
-            return co_fail(f->err, CO_DATA,
-                           "%s%s: has the checksum %s, not the published %s: it was damaged on the "
-                           "way or is another file; nothing was kept. Try again, or name another "
-                           "mirror with --from",
-                           mirror, file->name, found, file->sum);
+            return co_fail(
+                f->err, CO_DATA,
+                "%s%s%s: has the checksum %s, not the published %s: it was damaged on the "
+                "way or is another file; nothing was kept. Try again, or name another "
+                "mirror with --from",
+                mirror, slash_after(mirror), file->name, found, file->sum);
         }
         say(f, "%s: the continued file has a wrong checksum; getting all of it", file->name);
     }
@@ -283,12 +288,17 @@ static co_status place_unpacked(fetcher *f)
         return co_fail_errno(f->err, CO_FILE, errno, "%s: cannot be removed", folder);
     }
     say(f, "unpacking %s", file.name);
-    CO_TRY(co_unpack(file.part, folder, &limits, f->options->stop, f->err));
+    co_status status = co_unpack(file.part, folder, &limits, f->options->stop, f->err);
     struct stat info;
-    if (lstat(from, &info) != 0 || !S_ISDIR(info.st_mode)) {
-        return co_fail(f->err, CO_DATA, "%s: has no folder '%s'; it is not what its name says",
-                       file.part, f->set->product);
+    if (status == CO_OK && (lstat(from, &info) != 0 || !S_ISDIR(info.st_mode))) {
+        status = co_fail(f->err, CO_DATA, "%s: has no folder '%s'; it is not what its name says",
+                         file.part, f->set->product);
     }
+    if (status == CO_DATA) { /* the next fetch shall get it anew, not find it again */
+        co_transfer_forget(file.part);
+        (void)remove_tree(folder);
+    }
+    CO_TRY(status);
     CO_TRY(sync_disk(f, from));
     return move(f, from, to);
 }

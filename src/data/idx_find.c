@@ -16,10 +16,9 @@ static const char *const fashion_folders[] = {
     "fashion-mnist", "fashion_mnist", "FashionMNIST/raw", "FashionMNIST", "raw", ".", NULL};
 
 static const co_idx_family families[] = {
-    {"mnist", 10, digit_names, mnist_folders,
-     "get the four .gz files from https://ossci-datasets.s3.amazonaws.com/mnist/"},
+    {"mnist", 10, digit_names, mnist_folders, "'cohort data fetch mnist' gets the four .gz files"},
     {"fashion_mnist", 10, fashion_names, fashion_folders,
-     "get the four .gz files from https://github.com/zalandoresearch/fashion-mnist"},
+     "'cohort data fetch fashion_mnist' gets the four .gz files"},
 };
 
 static const char *const stems[CO_IDX_FILES][2] = {

@@ -65,11 +65,14 @@ static co_status find_files(const char *dir, nt3_place *out, co_error *err)
     for (int i = 0; folders[i] != NULL; i++) {
         bool train = find_file(dir, folders[i], stems[CO_SPLIT_TRAIN], out->file[CO_SPLIT_TRAIN]);
         bool test = find_file(dir, folders[i], stems[CO_SPLIT_TEST], out->file[CO_SPLIT_TEST]);
+        bool inside = strcmp(folders[i], ".") != 0;
         if (train != test) {
-            return co_fail(err, CO_DATA,
-                           "%s/%s: %s is missing beside %s (looked for it plain, with .gz and .xz)",
-                           dir, folders[i], stems[train ? CO_SPLIT_TEST : CO_SPLIT_TRAIN],
-                           stems[train ? CO_SPLIT_TRAIN : CO_SPLIT_TEST]);
+            return co_fail(
+                err, CO_DATA,
+                "%s%s%s: %s is missing beside %s (looked for it plain, with .gz and .xz)", dir,
+                inside ? "/" : "", inside ? folders[i] : "",
+                stems[train ? CO_SPLIT_TEST : CO_SPLIT_TRAIN],
+                stems[train ? CO_SPLIT_TRAIN : CO_SPLIT_TEST]);
         }
         if (train) {
             (void)snprintf(out->folder, sizeof(out->folder), "%s", out->file[CO_SPLIT_TRAIN]);

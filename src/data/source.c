@@ -123,11 +123,11 @@ typedef struct unpacker {
 static co_status archive_fault(const unpacker *unpack, co_error *err)
 {
     const char *text = archive_error_string(unpack->archive);
+    long long at = (long long)archive_filter_bytes(unpack->archive, -1);
     return co_fail(err, CO_DATA,
                    "%s: cannot be unpacked: %s (near byte %lld of the file, after %llu unpacked "
                    "bytes); it is damaged, get it again",
-                   unpack->source->path, text != NULL ? text : "damaged",
-                   (long long)archive_filter_bytes(unpack->archive, -1),
+                   unpack->source->path, text != NULL ? text : "damaged", at < 0 ? 0 : at,
                    (unsigned long long)unpack->done);
 }
 

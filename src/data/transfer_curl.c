@@ -293,6 +293,8 @@ static const char *advice(CURLcode result, long code)
     case CURLE_SSL_CACERT_BADFILE:
         return "the server's certificate is not trusted; --cacert names a file of certificates "
                "to trust";
+    case CURLE_FILE_COULDNT_READ_FILE:
+        return "--from names the folder that holds the file";
     case CURLE_UNSUPPORTED_PROTOCOL:
         return "only https is allowed, unless --from says otherwise";
     case CURLE_HTTP_RETURNED_ERROR:

@@ -271,7 +271,9 @@ static co_status find_root(const co_yaml *document, const co_yaml_node **out, co
 {
     const co_yaml_node *root = co_yaml_root(document);
     if (root == NULL) {
-        return co_fail(err, CO_USAGE, "the network file is empty; it needs input, classes, layers");
+        return co_fail(err, CO_USAGE,
+                       "%s: the network file is empty; it needs input, classes, layers",
+                       co_yaml_name(document));
     }
     if (root->kind != CO_YAML_MAP) {
         return co_yaml_fail(err, CO_USAGE, root,

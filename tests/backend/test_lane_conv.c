@@ -160,6 +160,37 @@ static void test_many_weights(void **state)
     test_each_isa(check_many_weights);
 }
 
+/* Deep layers of small images: 3x3 onto planes of 2x2. */
+static void check_tiny_planes(const co_lane_ops *ops)
+{
+    static const int cases[][4] = {/* channels in, out, stride, images */
+                                   {64, 64, 1, 1},   {64, 64, 2, 16},   {97, 130, 1, 17},
+                                   {131, 75, 2, 33}, {259, 301, 1, 35}, {67, 512, 2, 5}};
+    for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        co_lane_conv d = {.rows = cases[i][3],
+                          .in_channels = cases[i][0],
+                          .out_channels = cases[i][1],
+                          .in_h = 2 * cases[i][2],
+                          .in_w = 2 * cases[i][2],
+                          .kernel_h = 3,
+                          .kernel_w = 3,
+                          .stride_h = cases[i][2],
+                          .stride_w = cases[i][2],
+                          .pad_h = 1,
+                          .pad_w = 1,
+                          .groups = 1,
+                          .relu = i % 3 == 0};
+        co_lane_conv_init(&d, ops->lanes);
+        conv_check(ops, &d, 1e-5, i % 2 == 0, i);
+    }
+}
+
+static void test_tiny_planes(void **state)
+{
+    (void)state;
+    test_each_isa(check_tiny_planes);
+}
+
 static void test_network_shapes(void **state)
 {
     (void)state;
@@ -184,9 +215,8 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_network_shapes),
-        cmocka_unit_test(test_many_weights),
+        cmocka_unit_test(test_names),         cmocka_unit_test(test_network_shapes),
+        cmocka_unit_test(test_many_weights),  cmocka_unit_test(test_tiny_planes),
         cmocka_unit_test(test_random_shapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

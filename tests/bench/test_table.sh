@@ -13,16 +13,16 @@ run() { # ROUND WHO LAYOUT MODEL IMG_S FOREIGN
     for round in 1 2 3 4; do
         foreign=0.01
         [[ $round -lt 4 ]] || foreign=0.40 # another process was busy in round 4
-        run $round peer default lenet5 90 0.0
-        run $round peer channels_last lenet5 $((100 * round)) $foreign
-        run $round ours - lenet5 $((100 * round * round)) 0.0
-        run $round peer default cnn1 100 0.3 # and always with cnn1
-        run $round ours - cnn1 200 0.0
+        run $round peer default lenet5:64 90 0.0
+        run $round peer channels_last lenet5:64 $((100 * round)) $foreign
+        run $round ours - lenet5:64 $((100 * round * round)) 0.0
+        run $round peer default cnn1:64 100 0.3 # and always with cnn1
+        run $round ours - cnn1:64 200 0.0
     done
 } >"$folder/runs.tsv"
 # Rounds 1 to 3: the peer 100, 200, 300, ours 100, 400, 900: ratios 1, 2, 3.
 
-awk -v limit=0.05 -v batch=64 -v table="$folder/table.tsv" -f bench/table.awk \
+awk -v limit=0.05 -v table="$folder/table.tsv" -f bench/table.awk \
     "$folder/runs.tsv" >"$folder/shown"
 
 expect() { # LINE NUMBER, FIELDS OF THE TSV
@@ -41,6 +41,6 @@ grep -q '25%' "$folder/shown" # 50 of 200 Gflop/s
 
 # Without the peer there is no ratio.
 grep -v peer "$folder/runs.tsv" >"$folder/alone.tsv"
-awk -v limit=0.05 -v batch=64 -v table="$folder/table.tsv" -f bench/table.awk \
+awk -v limit=0.05 -v table="$folder/table.tsv" -f bench/table.awk \
     "$folder/alone.tsv" >"$folder/shown"
 grep -Eq '^lenet5 +64 +1 +- +650 +- +- ' "$folder/shown"

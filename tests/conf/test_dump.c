@@ -243,7 +243,7 @@ static void test_print_sources(void **state)
     };
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         char line[160];
-        snprintf(line, sizeof(line), "\n%-18s %-28s %s\n", lines[i][0], lines[i][1], lines[i][2]);
+        snprintf(line, sizeof(line), "\n%-20s %-28s %s\n", lines[i][0], lines[i][1], lines[i][2]);
         assert_non_null(strstr(text, line));
     }
     free(text);

@@ -76,7 +76,8 @@ static void test_labels(void **state)
 static void test_missing(void **state)
 {
     char path[2 * HELPER_PATH];
-    REFUSE("cifar10", *state, "no files of cifar10", "CIFAR10/cifar-10-batches-bin", "cs.toronto");
+    REFUSE("cifar10", *state, "no files of cifar10", "CIFAR10/cifar-10-batches-bin",
+           "data fetch cifar10");
     put_good(*state);
     idx_image image = cifar_build(1, 4, 0);
     put_bytes(*state, "data_batch_3.bin", image.bytes, image.size);

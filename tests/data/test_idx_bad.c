@@ -121,15 +121,16 @@ static void test_folders(void **state)
     char path[2 * HELPER_PATH];
     co_error err;
     assert_fault(read_all(dir, &err), CO_DATA, &err, dir, TRAIN_IMAGES, TEST_LABELS, "MNIST/raw",
-                 ".gz", "https://", NULL);
+                 ".gz", "data fetch mnist", NULL);
     (void)snprintf(path, sizeof(path), "%s/absent", dir);
-    assert_fault(read_all(path, &err), CO_DATA, &err, path, "No such file", "https://", NULL);
+    assert_fault(read_all(path, &err), CO_DATA, &err, path, "No such file", "data fetch mnist",
+                 NULL);
     put_set(dir, CO_PACKING_NONE);
     (void)snprintf(path, sizeof(path), "%s/%s", dir, TRAIN_IMAGES);
     assert_fault(read_all(path, &err), CO_DATA, &err, path, "not a folder", NULL);
     assert_int_equal(remove(path), 0);
-    assert_fault(read_all(dir, &err), CO_DATA, &err, dir, TRAIN_IMAGES " is missing", "https://",
-                 NULL);
+    assert_fault(read_all(dir, &err), CO_DATA, &err, dir, TRAIN_IMAGES " is missing",
+                 "data fetch mnist", NULL);
     assert_int_equal(mkdir(path, 0777), 0);
     assert_fault(read_all(dir, &err), CO_DATA, &err, path, "is not a file", NULL);
 }

@@ -131,6 +131,9 @@ grep -q "the same command goes on from there" "$TMP/slow.out" || fail "a signal 
 # What cannot work
 expect 3 "404" fetch good/none
 expect 3 "not the published sha256:" fetch wrong
+expect 3 "/wrong/cifar-10-binary.tar.gz: has the checksum" fetch wrong
+expect 3 "--from names the folder" "$COHORT" data fetch cifar10 --dir "$TMP/nowhere" \
+    --from "file://$TMP/www/cifar-10-binary.tar.gz"
 [ -e "$TMP/wrong/cifar-10-batches-bin" ] && fail "a wrong archive was unpacked"
 [ -e "$TMP/wrong/.fetch-cifar10/cifar-10-binary.tar.gz.part" ] && fail "a wrong archive was kept"
 expect 3 "is larger than the" "$COHORT" data fetch mnist --dir "$TMP/endless" --from "$http/endless"
@@ -158,7 +161,8 @@ bad() { # NAME WORDS
     cp "$TMP/www/$1.tar.gz" "$TMP/www/$1/cifar-10-binary.tar.gz"
     expect 3 "$2" "$COHORT" data fetch cifar10 --dir "$TMP/bad/$1" --from "$http/good/$1" \
         --checksum "$(sum_of "$1.tar.gz")"
-    [ "$(ls -A "$TMP/bad/$1")" = .fetch-cifar10 ] || fail "$1 leaves $(ls -A "$TMP/bad/$1")"
+    [ "$(cd "$TMP/bad/$1" && find . | sort | xargs)" = ". ./.fetch-cifar10" ] ||
+        fail "$1 leaves $(find "$TMP/bad/$1")"
 }
 bad dots "'cifar-10-batches-bin/../../../escaped' leads out of it"
 bad root "'/tmp/cohort-escaped' leads out of it"

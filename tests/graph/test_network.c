@@ -223,7 +223,7 @@ static const struct {
     const char *text;
     const char *part;
 } faults[] = {
-    {"", "the network file is empty"},
+    {"", "net.yaml: the network file is empty"},
     {"[1]", "net.yaml:1:1: a network is a mapping"},
     {"input: [3, 8, 8]\nclasses: 4\n", "net.yaml:1:1: a network needs 'layers'"},
     {HEAD TAIL "feature: x\n", "net.yaml:6:1: a network has no 'feature'; did you mean 'features'"},

@@ -316,9 +316,14 @@ static co_status find_root(const co_image_family *family, const char *dir, char 
             return co_strdup(root, out, err);
         }
     }
-    return co_fail(err, CO_DATA, "%s: has no %s files: expected %s%s%s, here or in %s", dir,
+    const char *folder = family->folders[0];
+    bool named = folder != NULL && strcmp(folder, ".") != 0;
+    return co_fail(err, CO_DATA, "%s: has no %s files: expected %s%s%s, here%s%s%s", dir,
                    family->name, wanted[family->layout], family->lists[0] != NULL ? ", " : "",
-                   family->lists[0] != NULL ? family->lists[0] : "", family->folders[0]);
+                   family->lists[0] != NULL ? family->lists[0] : "", named ? " or in " : "",
+                   named ? folder : "",
+                   family->layout == CO_LAYOUT_TINY ? "; 'cohort data fetch tinyimagenet' gets them"
+                                                    : "");
 }
 
 static co_status read_layout(const co_image_family *family, double test_share,
