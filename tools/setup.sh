@@ -1,6 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that are missing, by component: tools/setup.sh [component...]
 #   build   what the program needs (the default)
+#   mpi     many workers (Open MPI) and the simulated cluster (SimGrid); optional
 #   test    what the unit tests need
 #   dev     clang, sanitizers and checkers: .ci/run, make nightly, make lint
 #   bench   PyTorch, the peer of make bench
@@ -9,6 +10,7 @@ set -euo pipefail
 
 build="gcc libc6-dev make cmake ninja-build pkg-config
        libdnnl-dev libyaml-dev libjansson-dev libarchive-dev libxxhash-dev"
+mpi="libopenmpi-dev openmpi-bin libsimgrid-dev"
 test="libcmocka-dev"
 dev="clang clang-format clang-tidy cppcheck libclang-rt-14-dev"
 bench="python3-torch python3-numpy libopenblas0"
@@ -18,9 +20,9 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 wanted=()
 for component in "${@:-build}"; do
     case $component in
-    build | test | dev | bench) read -r -d '' -a list <<<"${!component}" || true ;;
+    build | mpi | test | dev | bench) read -r -d '' -a list <<<"${!component}" || true ;;
     *)
-        say "unknown component '$component' (there are: build test dev bench)"
+        say "unknown component '$component' (there are: build mpi test dev bench)"
         exit 2
         ;;
     esac

@@ -11,14 +11,19 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "comm/comm.h"
 #include "conf/conf.h"
 
 typedef struct co_cli {
     co_conf conf;
     const co_clock *clock;
     uint64_t start_ns;      /* monotonic, of the program */
+    const co_engine *engine; /* how other workers are reached */
     const atomic_int *stop; /* becomes the number of a signal that asks to stop; or NULL */
 } co_cli;
+
+/* The program; returns its exit code. */
+int co_cli_main(int argc, char *argv[], const co_engine *engine);
 
 CO_MUST_CHECK co_status co_cli_train(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_eval(co_cli *cli, co_error *err);

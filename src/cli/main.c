@@ -126,7 +126,7 @@ static void shorten_openmp_spin(char *argv[])
     }
 }
 
-int main(int argc, char *argv[])
+int co_cli_main(int argc, char *argv[], const co_engine *engine)
 {
     (void)setlocale(LC_CTYPE, ""); /* for the console's characters; numbers stay as in C */
     if (argc < 2) {
@@ -145,10 +145,13 @@ int main(int argc, char *argv[])
         co_conf_print_reference(stdout);
         return CO_OK;
     }
-    shorten_openmp_spin(argv);
+    if (!engine->simulated) {
+        shorten_openmp_spin(argv);
+    }
     co_cli cli = {
         .clock = &co_clock_system,
         .start_ns = co_clock_ns(&co_clock_system),
+        .engine = engine,
     };
     co_error err = {0};
     co_status status = run_command(&cli, argc - 1, argv + 1, &err);
