@@ -62,9 +62,10 @@ set(CO_SIMGRID OFF)
 if(CO_SIM)
     find_path(SIMGRID_INCLUDE_DIR smpi/smpi.h)
     find_library(SIMGRID_LIBRARY simgrid)
-    find_program(SIMGRID_SMPIRUN smpirun)
+    get_filename_component(SIMGRID_FOLDER "${SIMGRID_LIBRARY}" DIRECTORY)
+    find_program(SIMGRID_SMPIMAIN smpimain HINTS ${SIMGRID_FOLDER}/simgrid)
     # Instrumented objects cannot be loaded into SimGrid's own program.
-    if(SIMGRID_INCLUDE_DIR AND SIMGRID_LIBRARY AND SIMGRID_SMPIRUN AND NOT CO_SANITIZE_ADDRESS
+    if(SIMGRID_INCLUDE_DIR AND SIMGRID_LIBRARY AND SIMGRID_SMPIMAIN AND NOT CO_SANITIZE_ADDRESS
        AND NOT CO_SANITIZE_THREAD AND NOT CO_FUZZ)
         set(CO_SIMGRID ON)
         pkg_check_modules(SIMGRID_MODULE QUIET simgrid)

@@ -16,10 +16,16 @@ typedef co_status (*command_func)(co_cli *cli, co_error *err);
 static command_func command_of(co_command command)
 {
     static const command_func functions[CO_COMMAND_COUNT] = {
-        [CO_COMMAND_TRAIN] = co_cli_train,         [CO_COMMAND_EVAL] = co_cli_eval,
-        [CO_COMMAND_MODELS] = co_cli_models,       [CO_COMMAND_DATA_CHECK] = co_cli_data_check,
-        [CO_COMMAND_DATA_INFO] = co_cli_data_info, [CO_COMMAND_DOCTOR] = co_cli_doctor,
+        [CO_COMMAND_TRAIN] = co_cli_train,
+        [CO_COMMAND_EVAL] = co_cli_eval,
+        [CO_COMMAND_MODELS] = co_cli_models,
+        [CO_COMMAND_DATA_CHECK] = co_cli_data_check,
+        [CO_COMMAND_DATA_INFO] = co_cli_data_info,
+        [CO_COMMAND_DOCTOR] = co_cli_doctor,
+        [CO_COMMAND_CALIBRATE] = co_cli_calibrate,
+        [CO_COMMAND_SIM] = co_cli_sim,
         [CO_COMMAND_TUNE] = co_cli_tune,
+        [CO_COMMAND_DATA_PARTITION] = co_cli_data_partition,
     };
     return functions[command];
 }
@@ -80,7 +86,7 @@ static co_status load_settings(co_cli *cli, co_command command, int count, char 
 /* Training and tuning finish what they are at; other commands end where they are. */
 static co_status call(co_cli *cli, co_command command, co_error *err)
 {
-    if (command == CO_COMMAND_TRAIN || command == CO_COMMAND_TUNE) {
+    if (command == CO_COMMAND_TRAIN || command == CO_COMMAND_SIM || command == CO_COMMAND_TUNE) {
         cli->stop = co_cli_catch_signals();
     }
     return command_of(command)(cli, err);
@@ -152,13 +158,15 @@ int co_cli_main(int argc, char *argv[], const co_engine *engine)
         .clock = &co_clock_system,
         .start_ns = co_clock_ns(&co_clock_system),
         .engine = engine,
+        .argc = argc,
+        .argv = argv,
     };
     co_error err = {0};
     co_status status = run_command(&cli, argc - 1, argv + 1, &err);
     if (status == CO_OK && (fflush(stdout) != 0 || ferror(stdout))) {
         status = co_fail_errno(&err, CO_FILE, errno, "cannot write to the standard output");
     }
-    if (status != CO_OK) {
+    if (status != CO_OK && err.text[0] != '\0') { /* without a text: another process told it */
         (void)fprintf(stderr, "cohort: %s\n", err.text);
     }
     return (int)status;

@@ -243,8 +243,7 @@ co_status co_comm_send(co_comm *comm, const void *data, size_t bytes, int to, in
     return comm->ops->wait(comm, &request, 1, err);
 }
 
-co_status co_comm_receive(co_comm *comm, void *data, size_t bytes, int from, int tag,
-                          co_error *err)
+co_status co_comm_receive(co_comm *comm, void *data, size_t bytes, int from, int tag, co_error *err)
 {
     co_request request = {0};
     CO_TRY(co_comm_start_receive(comm, data, bytes, from, tag, &request, err));

@@ -60,9 +60,9 @@ struct co_comm {
     int hosts;
     int host_rank; /* among the ranks of its host */
     int host_size;
-    const int *host_of;                    /* (size) */
+    const int *host_of;                     /* (size) */
     const char (*names)[CO_HOST_NAME_SIZE]; /* (size) host names */
-    co_clock clock;                        /* of the engine: virtual time in a simulation */
+    co_clock clock;                         /* of the engine: virtual time in a simulation */
     bool simulated;
     bool one_process; /* all ranks share one address space */
     double deadline;  /* seconds that a wait may take; 0: for ever */
@@ -73,15 +73,16 @@ struct co_comm {
 /* Memory that the ranks of one host see: each has a part of its own. */
 struct co_window {
     co_comm *comm;
-    int parts;          /* ranks on this host */
-    void *const *part;  /* (parts) by host_rank; part[comm->host_rank] is one's own */
-    size_t bytes;       /* of a part */
+    int parts;         /* ranks on this host */
+    void *const *part; /* (parts) by host_rank; part[comm->host_rank] is one's own */
+    size_t bytes;      /* of a part */
 };
 
 /* How a program reaches its workers. Constant. */
 typedef struct co_engine {
     const char *name;
     bool simulated;
+    bool missing; /* there is none: `open` says how to get one */
     /* Joins the other ranks of a program that was started as one of several. */
     co_status (*open)(co_comm **out, co_error *err);
 } co_engine;
@@ -112,26 +113,24 @@ CO_MUST_CHECK co_status co_comm_gather(co_comm *comm, const void *mine, size_t b
 CO_MUST_CHECK co_status co_comm_agree(co_comm *comm, co_status mine, co_error *err);
 
 /* data[i] becomes the sum over the ranks, in whatever order is fast. */
-CO_MUST_CHECK co_status co_comm_start_sum(co_comm *comm, float *data, size_t count,
-                                          co_request *out, co_error *err);
+CO_MUST_CHECK co_status co_comm_start_sum(co_comm *comm, float *data, size_t count, co_request *out,
+                                          co_error *err);
 CO_MUST_CHECK co_status co_comm_start_send(co_comm *comm, const void *data, size_t bytes, int to,
                                            int tag, co_request *out, co_error *err);
 CO_MUST_CHECK co_status co_comm_start_receive(co_comm *comm, void *data, size_t bytes, int from,
                                               int tag, co_request *out, co_error *err);
-CO_MUST_CHECK co_status co_comm_send(co_comm *comm, const void *data, size_t bytes, int to,
-                                     int tag, co_error *err);
+CO_MUST_CHECK co_status co_comm_send(co_comm *comm, const void *data, size_t bytes, int to, int tag,
+                                     co_error *err);
 CO_MUST_CHECK co_status co_comm_receive(co_comm *comm, void *data, size_t bytes, int from, int tag,
                                         co_error *err);
 /* Until all are complete. The requests are then empty; empty ones are allowed. */
-CO_MUST_CHECK co_status co_comm_wait(co_comm *comm, co_request *requests, int count,
-                                     co_error *err);
+CO_MUST_CHECK co_status co_comm_wait(co_comm *comm, co_request *requests, int count, co_error *err);
 /* Lets what is under way go on, without waiting; does nothing in a simulation. */
 void co_comm_progress(co_comm *comm, co_request *requests, int count);
 
 /* Collective over the ranks of each host; the memory is zeroed, 64-byte aligned. CO_MEMORY with
  * what is missing when the host's shared memory is too small. */
-CO_MUST_CHECK co_status co_window_open(co_comm *comm, size_t bytes, co_window **out,
-                                       co_error *err);
+CO_MUST_CHECK co_status co_window_open(co_comm *comm, size_t bytes, co_window **out, co_error *err);
 void co_window_close(co_window *window); /* collective; NULL is allowed */
 /* All ranks of the host have arrived, and see what the others wrote before. */
 CO_MUST_CHECK co_status co_window_barrier(co_window *window, co_error *err);

@@ -7,7 +7,6 @@
 /* Commands of later versions, so that nobody is told that they do not exist. */
 static const char *const later_commands[][2] = {
     {"resume", "checkpoints and resume (0.3)"},
-    {"launch", "many workers (0.4)"},
     {"landscape", "the loss landscape"},
     {"kfold", "k-fold grid search"},
     {"sweep", "studies"},
@@ -16,7 +15,6 @@ static const char *const later_commands[][2] = {
     {"experiment", "experiments"},
     {"deploy", "experiments"},
     {"serve", "the live page"},
-    {"sim", "simulated clusters"},
     {"plan", "dual batch sizes"},
 };
 

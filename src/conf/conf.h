@@ -27,6 +27,9 @@
     X(MODELS, "models", "model", "list networks, or show one: layers, parameters, memory")         \
     X(DATA_CHECK, "data check", "dataset", "read a data set through and check every part of it")   \
     X(DATA_INFO, "data info", "dataset", "show what a data set holds")                             \
+    X(DATA_PARTITION, "data partition", "dataset", "show which worker gets which samples")         \
+    X(SIM, "sim", "", "train on a simulated cluster, in virtual time")                             \
+    X(CALIBRATE, "calibrate", "", "measure what a training step takes, for simulated clusters")    \
     X(DOCTOR, "doctor", "", "show what is built in, found and usable, and why not")                \
     X(TUNE, "tune", "model", "measure kernels on this machine and write a tune file")
 

@@ -131,6 +131,7 @@ co_status co_monitor_create(const co_monitor_options *options, co_monitor **out,
         .ring = monitor->ring,
         .clock = options->clock,
         .start_ns = options->start_ns != 0 ? options->start_ns : co_clock_ns(options->clock),
+        .rank = options->rank,
         .drain = NULL,
         .context = monitor,
     };

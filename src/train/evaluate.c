@@ -12,6 +12,7 @@ static co_status evaluate_batch(const co_evaluator *evaluator, const co_batch *b
         return co_fail(err, CO_INTERNAL, "no evaluation plan for a batch of %d rows", batch->rows);
     }
     CO_TRY(ops->forward(plan, batch, err));
+    co_comm_compute(evaluator->comm, evaluator->cost[0] * batch->rows + evaluator->cost[1]);
     const float *logits = ops->output(plan, CO_OUTPUT_LOGITS);
     const float *features = ops->output(plan, CO_OUTPUT_FEATURES);
     int classes = (int)co_output_width(table->model->graph, CO_OUTPUT_LOGITS);

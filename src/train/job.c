@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "train/job_parts.h"
+#include "train/job_workers.h"
 #include "train/weights.h"
 
 static co_status open_common(co_job *job, co_error *err)
@@ -52,24 +53,34 @@ static co_status open_extras(co_job *job, co_error *err)
     return CO_OK;
 }
 
-static co_status open_training(co_job *job, co_error *err)
+/* What each worker opens for itself. */
+static co_status open_own_parts(co_job *job, co_error *err)
 {
     const co_settings *settings = job->settings;
     CO_TRY(open_common(job, err));
     CO_TRY(co_job_split_data(job, err));
     CO_TRY(co_job_open_train_loader(job, err));
-    if (settings->val) {
+    if (settings->val && co_job_share(job, job->validation_subset.count).count > 0) {
         CO_TRY(co_job_open_validation_loader(job, err));
     }
     job->steps_per_epoch = steps_of_epoch(job);
     job->steps_total = steps_to_run(job);
-    CO_TRY(co_schedule_create(settings, job->steps_per_epoch, (uint64_t)settings->epochs,
+    const co_settings scaled = co_job_scaled_settings(job);
+    CO_TRY(co_schedule_create(&scaled, job->steps_per_epoch, (uint64_t)settings->epochs,
                               &job->schedule, err));
     CO_TRY(co_optimizer_create(co_schedule_optimizer(job->schedule), job->graph, &job->optimizer,
                                err));
     CO_TRY(group_parameters(job, err));
-    CO_TRY(open_extras(job, err));
-    CO_TRY(co_strategy_local(job->model, job->optimizer, &job->strategy, err));
+    return open_extras(job, err);
+}
+
+static co_status open_training(co_job *job, co_error *err)
+{
+    const co_settings *settings = job->settings;
+    /* The strategy is opened by all together: who cannot come says so before. */
+    CO_TRY(co_comm_agree(job->comm, open_own_parts(job, err), err));
+    co_job_read_costs(job);
+    CO_TRY(co_job_open_strategy(job, err));
     if (settings->checkpoint != NULL) {
         CO_TRY(co_weights_load(settings->checkpoint, job->model, err));
     }
@@ -83,20 +94,36 @@ static co_status open_evaluation(co_job *job, const char *weights, co_error *err
     return co_job_compile(job, false, err);
 }
 
-static co_status new_job(const co_settings *settings, co_job **out, co_error *err)
+static co_status new_job(const co_settings *settings, co_comm *comm, co_job **out, co_error *err)
 {
     void *block = NULL;
     CO_TRY(co_alloc(1, sizeof(co_job), "job", &block, err));
     co_job *job = block;
     job->settings = settings;
+    job->comm = comm;
+    co_status status = CO_OK;
+    if (comm == NULL) {
+        status = co_comm_single(&job->own_comm, err);
+        job->comm = job->own_comm;
+    }
+    if (status != CO_OK) {
+        co_free(job);
+        return status;
+    }
     *out = job;
     return CO_OK;
 }
 
 co_status co_job_open_training(const co_settings *settings, co_job **out, co_error *err)
 {
+    return co_job_open_worker(settings, NULL, out, err);
+}
+
+co_status co_job_open_worker(const co_settings *settings, co_comm *comm, co_job **out,
+                             co_error *err)
+{
     co_job *job = NULL;
-    CO_TRY(new_job(settings, &job, err));
+    CO_TRY(new_job(settings, comm, &job, err));
     co_status status = open_training(job, err);
     if (status != CO_OK) {
         co_job_close(job);
@@ -110,7 +137,7 @@ co_status co_job_open_evaluation(const co_settings *settings, const char *weight
                                  co_error *err)
 {
     co_job *job = NULL;
-    CO_TRY(new_job(settings, &job, err));
+    CO_TRY(new_job(settings, NULL, &job, err));
     co_status status = open_evaluation(job, weights, err);
     if (status != CO_OK) {
         co_job_close(job);
@@ -146,6 +173,8 @@ void co_job_close(co_job *job)
     }
     co_ema_destroy(job->ema);
     co_free(job->gathered);
+    co_free(job->own_stats);
+    co_free(job->scores);
     co_optimizer_destroy(job->optimizer);
     co_schedule_destroy(job->schedule);
     co_loader_destroy(job->test_loader);
@@ -155,10 +184,12 @@ void co_job_close(co_job *job)
     co_free(job->predicted);
     co_subset_free(&job->train_subset);
     co_subset_free(&job->validation_subset);
-    co_dataset_close(job->dataset);
+    co_job_close_data(job);
+    co_comm_close(job->own_comm);
     co_free(job);
 }
 
+/* loader NULL: this worker has no share of the samples. */
 static co_status evaluate(co_job *job, co_loader *loader, co_score *out, co_error *err)
 {
     const co_evaluator evaluator = {
@@ -166,14 +197,23 @@ static co_status evaluate(co_job *job, co_loader *loader, co_score *out, co_erro
         .agent = job->agent,
         .loader = loader,
         .predicted = job->predicted,
+        .comm = job->comm,
+        .cost = {job->costs.eval[0], job->costs.eval[1]},
     };
-    return co_evaluate(&evaluator, out, err);
+    co_score score = {0};
+    CO_TRY(co_job_common_stats_begin(job, err));
+    co_status status = loader != NULL ? co_evaluate(&evaluator, &score, err) : CO_OK;
+    co_job_common_stats_end(job);
+    CO_TRY(status);
+    CO_TRY(co_job_sum_score(job, &score, err));
+    *out = score;
+    return CO_OK;
 }
 
 co_status co_job_evaluate_test(co_job *job, co_score *out, co_error *err)
 {
     /* Not at the start: reading the test split would delay the first step. */
-    if (job->test_loader == NULL) {
+    if (job->test_loader == NULL && co_job_share(job, co_job_test_samples(job)).count > 0) {
         CO_TRY(co_job_open_test_loader(job, err));
     }
     return evaluate(job, job->test_loader, out, err);

@@ -6,6 +6,7 @@
 #include "train/job.h"
 
 CO_MUST_CHECK co_status co_job_open_data(co_job *job, co_error *err);
+void co_job_close_data(co_job *job);
 CO_MUST_CHECK co_status co_job_split_data(co_job *job, co_error *err);
 CO_MUST_CHECK co_status co_job_open_train_loader(co_job *job, co_error *err);
 CO_MUST_CHECK co_status co_job_open_validation_loader(co_job *job, co_error *err);

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "train/job_workers.h"
+
 typedef struct worker {
     co_job *job;
     const co_announcer *announcer;
@@ -12,6 +14,7 @@ typedef struct worker {
     int classes;
     uint64_t step;  /* done */
     uint32_t epoch; /* under way, from 0 */
+    bool stopping;  /* all workers agreed to stop after the step that was just done */
     double running_loss;
     double mark_seconds; /* time and images of the last step event: the recent rate */
     uint64_t mark_images;
@@ -53,13 +56,33 @@ static void gather(const worker *w, const co_phase *phase, const part *p)
     }
 }
 
-static co_status backward(worker *w, co_plan *plan, const part *p, co_error *err)
+static bool asked_to_stop(const worker *w)
+{
+    return w->stop != NULL && atomic_load_explicit(w->stop, memory_order_relaxed) != 0;
+}
+
+/* Declared time of a batch: a third forward, the rest backward, as its operations are counted. */
+static double batch_cost(const worker *w, int rows)
+{
+    return w->job->costs.train[0] * rows + w->job->costs.train[1];
+}
+
+static double backward_cost(const worker *w, const part *p)
+{
+    return batch_cost(w, p->rows) * 2.0 / 3.0;
+}
+
+static co_status backward(worker *w, co_plan *plan, const part *p, const step_report *report,
+                          co_error *err)
 {
     co_strategy *strategy = w->job->strategy;
+    strategy->loss = report->loss;
+    strategy->stop = asked_to_stop(w);
     int count = 0;
     const co_phase *phases = w->ops->phases(plan, &count);
     for (int i = 0; i < count; i++) {
         CO_TRY(w->ops->backward(plan, i, err));
+        co_comm_compute(w->job->comm, backward_cost(w, p) * phases[i].share);
         if (!(p->first && p->last)) {
             gather(w, &phases[i], p);
         }
@@ -80,6 +103,7 @@ static co_status compute_gradient(worker *w, const co_batch *batch, const part *
         return co_fail(err, CO_INTERNAL, "no training plan for a batch of %d rows", batch->rows);
     }
     CO_TRY(w->ops->forward(plan, batch, err));
+    co_comm_compute(w->job->comm, batch_cost(w, batch->rows) / 3.0);
     co_loss_term terms[CO_MAX_LOSS_TERMS];
     int count = agent->ops->loss_terms(agent, batch, terms);
     double loss = co_loss_compute(terms, count, batch->rows, w->classes,
@@ -87,7 +111,7 @@ static co_status compute_gradient(worker *w, const co_batch *batch, const part *
                                   w->ops->output_gradient(plan, CO_OUTPUT_LOGITS), &report->score);
     double rows = (double)p->rows + (double)p->rows_before;
     report->loss += (loss - report->loss) * (p->rows / rows);
-    return backward(w, plan, p, err);
+    return backward(w, plan, p, report, err);
 }
 
 static co_status not_finite(worker *w, const step_report *report, co_error *err)
@@ -123,7 +147,10 @@ static co_status update(worker *w, step_report *report, co_error *err)
     co_model *model = job->model;
     co_reduction reduction = {0};
     bool changed = false;
+    co_comm_at(job->comm, w->step + 1, "reduce");
     CO_TRY(strategy->ops->reduce(strategy, &reduction, err));
+    report->loss = reduction.loss;
+    w->stopping = reduction.stop;
     CO_TRY(job->agent->ops->gradient(job->agent, model, &changed, err));
     if (changed) {
         reduction.sum_squares = w->ops->sum_squares(model->backend, model->graph->param_floats,
@@ -138,7 +165,9 @@ static co_status update(worker *w, step_report *report, co_error *err)
     if (job->settings->clip_norm > 0.0) {
         clip(w, report->gradient_norm);
     }
+    co_comm_at(job->comm, w->step + 1, "update");
     CO_TRY(strategy->ops->apply(strategy, &report->hyper, err));
+    co_comm_compute(job->comm, job->costs.update);
     if (job->ema != NULL) {
         co_ema_update(job->ema);
     }
@@ -182,7 +211,7 @@ static void announce_step(worker *w, const step_report *report, uint32_t step_in
         .step = w->step,
         .epoch = w->epoch + 1,
         .step_in_epoch = step_in_epoch,
-        .images = (uint32_t)report->rows,
+        .images = (uint32_t)(report->rows * w->job->comm->size),
         .loss = report->loss,
         .running_loss = w->running_loss,
         .accuracy = co_score_accuracy(&report->score),
@@ -202,7 +231,7 @@ static void count_step(worker *w, const step_report *report, co_score *epoch_sco
                                    : keep * w->running_loss + (1.0 - keep) * report->loss;
     w->step++;
     w->result->steps = w->step;
-    w->result->images += (uint64_t)report->rows;
+    w->result->images += (uint64_t)report->rows * (uint64_t)w->job->comm->size;
     epoch_score->loss_sum += report->score.loss_sum;
     epoch_score->rows += report->score.rows;
     epoch_score->correct += report->score.correct;
@@ -212,9 +241,10 @@ static void count_step(worker *w, const step_report *report, co_score *epoch_sco
     }
 }
 
+/* Several workers stop after the same step, which they agree on in its reduction. */
 static bool should_stop(const worker *w)
 {
-    return w->stop != NULL && atomic_load_explicit(w->stop, memory_order_relaxed) != 0;
+    return w->stopping || (co_comm_alone(w->job->comm) && asked_to_stop(w));
 }
 
 static void announce_evaluation(worker *w, co_event_split split, const co_score *score,
@@ -238,8 +268,9 @@ static void announce_evaluation(worker *w, co_event_split split, const co_score 
 static co_status evaluate_splits(worker *w, co_error *err)
 {
     co_job *job = w->job;
+    co_comm_at(job->comm, w->step, "evaluation");
     double start = co_announce_seconds(w->announcer);
-    if (job->validation_loader != NULL) {
+    if (job->settings->val) {
         CO_TRY(co_job_evaluate_validation(job, &w->result->validation, err));
         double end = co_announce_seconds(w->announcer);
         announce_evaluation(w, CO_EVENT_SPLIT_VAL, &w->result->validation, end - start);
@@ -307,9 +338,11 @@ static co_status train_epoch(worker *w, bool *complete, co_error *err)
         count_step(w, &report, &score);
         done++;
         if (w->step % (uint64_t)job->settings->log_interval == 0 || w->step == job->steps_total) {
+            CO_TRY(co_job_sum_score(job, &report.score, err));
             announce_step(w, &report, done);
         }
     }
+    CO_TRY(co_job_sum_score(job, &score, err));
     *complete = done == job->steps_per_epoch;
     w->result->epochs += *complete;
     if (done > 0) {

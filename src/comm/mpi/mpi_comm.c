@@ -71,10 +71,9 @@ static void compute(co_comm *comm, double seconds)
 
 /* ---- messages ---- */
 
-static co_status started(co_comm *comm, int code, MPI_Request request, int peer, const char *what,
-                         co_request *out, co_error *err)
+static co_status started(int code, MPI_Request request, int peer, const char *what, co_request *out,
+                         co_error *err)
 {
-    (void)comm;
     CO_TRY(co_mpi_check(code, what, err));
     out->handle = NULL;
     memcpy(&out->handle, &request, sizeof(request));
@@ -82,63 +81,105 @@ static co_status started(co_comm *comm, int code, MPI_Request request, int peer,
     return CO_OK;
 }
 
-static co_status broadcast(co_comm *comm, void *data, size_t bytes, int root, co_error *err)
-{
-    MPI_Request request = MPI_REQUEST_NULL;
-    co_request one = {0};
-    int code = MPI_Ibcast(data, (int)bytes, MPI_BYTE, root, MPI_COMM_WORLD, &request);
-    CO_TRY(started(comm, code, request, root == comm->rank ? -1 : root, "broadcast", &one, err));
-    return co_mpi_wait(comm, &one, 1, err);
-}
-
-static co_status gather(co_comm *comm, const void *mine, size_t bytes, void *all, co_error *err)
-{
-    MPI_Request request = MPI_REQUEST_NULL;
-    co_request one = {0};
-    int code = MPI_Iallgather(mine, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE,
-                              MPI_COMM_WORLD, &request);
-    CO_TRY(started(comm, code, request, -1, "gather", &one, err));
-    return co_mpi_wait(comm, &one, 1, err);
-}
-
-#ifdef CO_COMM_SIM
-
-/* SimGrid's MPI_Iallreduce sends from the very buffer that it sums into, and so mixes them; it is
- * linear in the ranks, too. Hence a sum is complete when it has begun: no overlap is simulated. */
-static co_status start_sum(co_comm *comm, float *data, size_t count, co_request *out, co_error *err)
-{
-    int code = MPI_Allreduce(MPI_IN_PLACE, data, (int)count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
-    MPI_Request none = MPI_REQUEST_NULL;
-    return started(comm, code, none, -1, "sum", out, err);
-}
-
-#else
-
-static co_status start_sum(co_comm *comm, float *data, size_t count, co_request *out, co_error *err)
-{
-    MPI_Request request = MPI_REQUEST_NULL;
-    int code = MPI_Iallreduce(MPI_IN_PLACE, data, (int)count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD,
-                              &request);
-    return started(comm, code, request, -1, "sum", out, err);
-}
-
-#endif
-
 static co_status start_send(co_comm *comm, const void *data, size_t bytes, int to, int tag,
                             co_request *out, co_error *err)
 {
+    (void)comm;
     MPI_Request request = MPI_REQUEST_NULL;
     int code = MPI_Isend(data, (int)bytes, MPI_BYTE, to, tag, MPI_COMM_WORLD, &request);
-    return started(comm, code, request, to, "send", out, err);
+    return started(code, request, to, "send", out, err);
 }
 
 static co_status start_receive(co_comm *comm, void *data, size_t bytes, int from, int tag,
                                co_request *out, co_error *err)
 {
+    (void)comm;
     MPI_Request request = MPI_REQUEST_NULL;
     int code = MPI_Irecv(data, (int)bytes, MPI_BYTE, from, tag, MPI_COMM_WORLD, &request);
-    return started(comm, code, request, from, "receive", out, err);
+    return started(code, request, from, "receive", out, err);
 }
+
+#ifdef CO_COMM_SIM
+
+/* SimGrid's collectives that do not block are linear in the ranks, quadratic to wait for, and
+ * MPI_Iallreduce sends from the very buffer that it sums into, and so mixes them. Hence all of
+ * them block, and a sum is complete when it has begun: overlap is not simulated. */
+static co_status broadcast(co_comm *comm, void *data, size_t bytes, int root, co_error *err)
+{
+    (void)comm;
+    return co_mpi_check(MPI_Bcast(data, (int)bytes, MPI_BYTE, root, MPI_COMM_WORLD), "broadcast",
+                        err);
+}
+
+static co_status gather(co_comm *comm, const void *mine, size_t bytes, void *all, co_error *err)
+{
+    (void)comm;
+    int code = MPI_Allgather(mine, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, MPI_COMM_WORLD);
+    return co_mpi_check(code, "gather", err);
+}
+
+static co_status start_sum(co_comm *comm, float *data, size_t count, co_request *out, co_error *err)
+{
+    (void)comm;
+    int code = MPI_Allreduce(MPI_IN_PLACE, data, (int)count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+    *out = (co_request){.peer = -1};
+    return co_mpi_check(code, "sum", err);
+}
+
+#else
+
+static co_status broadcast(co_comm *comm, void *data, size_t bytes, int root, co_error *err)
+{
+    MPI_Request request = MPI_REQUEST_NULL;
+    co_request one = {0};
+    int code = MPI_Ibcast(data, (int)bytes, MPI_BYTE, root, MPI_COMM_WORLD, &request);
+    CO_TRY(started(code, request, root == comm->rank ? -1 : root, "broadcast", &one, err));
+    return co_mpi_wait(comm, &one, 1, err);
+}
+
+/* Each rank to every other, so that a wait knows for whom: see co_mpi_late. */
+static co_status gather_directly(co_comm *comm, const char *mine, size_t bytes, char *all,
+                                 co_request *requests, co_error *err)
+{
+    enum { TAG_GATHER = 32000 };
+    int count = 0;
+    memcpy(all + (size_t)comm->rank * bytes, mine, bytes);
+    for (int i = 1; i < comm->size; i++) {
+        int other = (comm->rank + i) % comm->size;
+        CO_TRY(start_receive(comm, all + (size_t)other * bytes, bytes, other, TAG_GATHER,
+                             &requests[count++], err));
+    }
+    for (int i = 1; i < comm->size; i++) {
+        int other = (comm->rank + i) % comm->size;
+        CO_TRY(start_send(comm, mine, bytes, other, TAG_GATHER, &requests[count++], err));
+    }
+    return co_mpi_wait(comm, requests, count, err);
+}
+
+static co_status gather(co_comm *comm, const void *mine, size_t bytes, void *all, co_error *err)
+{
+    enum { MOST_DIRECT = 64 };
+    co_request requests[2 * MOST_DIRECT];
+    if (comm->size <= MOST_DIRECT) {
+        return gather_directly(comm, mine, bytes, all, requests, err);
+    }
+    MPI_Request request = MPI_REQUEST_NULL;
+    int code = MPI_Iallgather(mine, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, MPI_COMM_WORLD,
+                              &request);
+    CO_TRY(started(code, request, -1, "gather", &requests[0], err));
+    return co_mpi_wait(comm, requests, 1, err);
+}
+
+static co_status start_sum(co_comm *comm, float *data, size_t count, co_request *out, co_error *err)
+{
+    (void)comm;
+    MPI_Request request = MPI_REQUEST_NULL;
+    int code = MPI_Iallreduce(MPI_IN_PLACE, data, (int)count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD,
+                              &request);
+    return started(code, request, -1, "sum", out, err);
+}
+
+#endif
 
 /* ---- life ---- */
 

@@ -22,8 +22,8 @@ co_status co_mpi_late(const co_comm *comm, int peer, co_error *err)
         return co_fail(err, CO_PEER,
                        "rank %d (%s) waited %.0f s for rank %d (%s) in step %llu (%s): is it "
                        "stopped, hung, or cut off?",
-                       comm->rank, comm->names[comm->rank], comm->deadline, peer,
-                       comm->names[peer], (unsigned long long)comm->step, comm->phase);
+                       comm->rank, comm->names[comm->rank], comm->deadline, peer, comm->names[peer],
+                       (unsigned long long)comm->step, comm->phase);
     }
     return co_fail(err, CO_PEER,
                    "rank %d (%s) waited %.0f s for the other workers in step %llu (%s): one of "
@@ -82,17 +82,18 @@ static co_status test_one(co_request *request, bool *done, co_error *err)
 
 static co_status wait_one(co_comm *comm, co_request *request, uint64_t start_ns, co_error *err)
 {
-    enum { TESTS_BEFORE_YIELD = 100, TESTS_PER_CLOCK = 64 };
+    enum { TESTS_BEFORE_YIELD = 100 };
     bool done = false;
     for (unsigned tests = 1;; tests++) {
         CO_TRY(test_one(request, &done, err));
         if (done) {
             return CO_OK;
         }
-        if (tests > TESTS_BEFORE_YIELD) {
-            sched_yield();
+        if (tests <= TESTS_BEFORE_YIELD) {
+            continue;
         }
-        if (comm->deadline > 0.0 && tests % TESTS_PER_CLOCK == 0 &&
+        sched_yield(); /* on a busy machine a long time: hence the look at the clock each time */
+        if (comm->deadline > 0.0 &&
             (double)(co_clock_ns(&comm->clock) - start_ns) > comm->deadline * 1e9) {
             return co_mpi_late(comm, request->peer, err);
         }

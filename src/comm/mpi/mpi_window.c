@@ -78,9 +78,8 @@ static co_status find_starts(mpi_window *own, const co_comm *comm, void *mine, c
     for (int i = 0; i < comm->host_size; i++) {
         MPI_Aint size = 0;
         int unit = 0;
-        CO_TRY(co_mpi_check(
-            MPI_Win_shared_query(own->win, i, &size, &unit, (void *)&own->part[i]),
-            "shared memory of another rank", err));
+        CO_TRY(co_mpi_check(MPI_Win_shared_query(own->win, i, &size, &unit, (void *)&own->part[i]),
+                            "shared memory of another rank", err));
     }
     return CO_OK;
 }
@@ -110,8 +109,8 @@ static co_status allocate(mpi_window *own, co_comm *comm, size_t bytes, co_error
     /* All ranks of the host come to the same answer: none is left in the collective call. */
     CO_TRY(check_room(comm, whole, err));
     void *mine = NULL;
-    int code = MPI_Win_allocate_shared((MPI_Aint)whole, 1, MPI_INFO_NULL,
-                                       mpi_of(comm)->host_comm, (void *)&mine, &own->win);
+    int code = MPI_Win_allocate_shared((MPI_Aint)whole, 1, MPI_INFO_NULL, mpi_of(comm)->host_comm,
+                                       (void *)&mine, &own->win);
     CO_TRY(co_mpi_check(code, "shared memory", err));
     CO_TRY(map_parts(own, comm, mine, err));
     memset(own->arrivals[comm->host_rank], 0, bytes + LINE_BYTES);
@@ -171,7 +170,7 @@ static co_status late(const mpi_window *own, co_error *err)
 static co_status wait_for(const mpi_window *own, const arrival *other, uint64_t start_ns,
                           co_error *err)
 {
-    enum { SPINS_BEFORE_YIELD = 2000, YIELDS_PER_CLOCK = 64 };
+    enum { SPINS_BEFORE_YIELD = 2000 };
     const co_comm *comm = own->base.comm;
     for (unsigned spins = 0;
          atomic_load_explicit(&other->count, memory_order_acquire) < own->barriers; spins++) {
@@ -181,8 +180,8 @@ static co_status wait_for(const mpi_window *own, const arrival *other, uint64_t 
 #endif
             continue;
         }
-        sched_yield();
-        if (comm->deadline > 0.0 && spins % YIELDS_PER_CLOCK == 0 &&
+        sched_yield(); /* on a busy machine a long time: hence the look at the clock each time */
+        if (comm->deadline > 0.0 &&
             (double)(co_clock_ns(&comm->clock) - start_ns) > comm->deadline * 1e9) {
             return late(own, err);
         }
