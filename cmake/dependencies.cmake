@@ -58,3 +58,25 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT CO_SANITIZE_THREAD AND NOT CO_SANI
         set(CO_THREADS "OpenMP ${OpenMP_C_VERSION}")
     endif()
 endif()
+
+# Components that are left out where their library is missing.
+option(CO_MPI "Many workers, if Open MPI is found" ON)
+option(CO_SIM "The simulated cluster, if SimGrid is found" ON)
+if(CO_MPI)
+    find_package(MPI QUIET COMPONENTS C)
+    pkg_check_modules(OMPI QUIET ompi-c)
+endif()
+set(CO_SIMGRID OFF)
+if(CO_SIM)
+    find_path(SIMGRID_INCLUDE_DIR smpi/smpi.h)
+    find_library(SIMGRID_LIBRARY simgrid)
+    get_filename_component(SIMGRID_FOLDER "${SIMGRID_LIBRARY}" DIRECTORY)
+    find_program(SIMGRID_SMPIMAIN smpimain HINTS ${SIMGRID_FOLDER}/simgrid)
+    # Instrumented objects cannot be loaded into SimGrid's own program.
+    if(SIMGRID_INCLUDE_DIR AND SIMGRID_LIBRARY AND SIMGRID_SMPIMAIN AND NOT CO_SANITIZE_ADDRESS
+       AND NOT CO_SANITIZE_THREAD AND NOT CO_FUZZ)
+        set(CO_SIMGRID ON)
+        pkg_check_modules(SIMGRID_MODULE QUIET simgrid)
+        set(SIMGRID_VERSION "SimGrid ${SIMGRID_MODULE_VERSION}")
+    endif()
+endif()

@@ -3,6 +3,8 @@ set(CO_LAYER_BELOW "")
 
 function(co_layer NAME)
     file(GLOB_RECURSE SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${NAME}/*.c)
+    # The engines of comm/ are linked to programs, not to layers: cmake/engines.cmake.
+    list(FILTER SOURCES EXCLUDE REGEX "/src/comm/(mpi|none)/")
     if(SOURCES)
         add_library(co_${NAME} STATIC ${SOURCES})
         set(KIND PUBLIC)

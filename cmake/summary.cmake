@@ -48,7 +48,13 @@ co_row("libspng" "${SPNG_VERSION}" "")
 co_row("SQLite" "${SQLITE_VERSION}"
        "no index of the runs: libsqlite3-dev is missing; run: tools/setup.sh extra")
 co_row("unit tests" "${UNIT_TESTS}" "cmocka is missing (libcmocka-dev); run: tools/setup.sh test")
-co_row("MPI" "" "not looked for yet: arrives with the distributed strategies")
-co_row("SimGrid" "" "not looked for yet: arrives with the simulated cluster")
+set(MPI_FOUND_TEXT "")
+if(MPI_C_FOUND)
+    set(MPI_FOUND_TEXT "Open MPI ${OMPI_VERSION} (MPI ${MPI_C_VERSION})")
+endif()
+co_row("MPI" "${MPI_FOUND_TEXT}"
+       "libopenmpi-dev openmpi-bin are missing (tools/setup.sh mpi), or CO_MPI is off")
+co_row("SimGrid" "${SIMGRID_VERSION}"
+       "libsimgrid-dev is missing (tools/setup.sh mpi), CO_SIM is off, or a sanitizer is on")
 co_row("CUDA" "" "not looked for yet: arrives with the GPU backend")
 message(STATUS "")

@@ -2,6 +2,7 @@
 # Installs the Debian packages that are missing, by component: tools/setup.sh [component...]
 #   build   what the program needs (the default)
 #   extra   what the program can do without: an index of the runs, pictures of curves
+#   mpi     many workers (Open MPI) and the simulated cluster (SimGrid); optional
 #   test    what the unit tests need
 #   dev     clang, sanitizers and checkers: .ci/run, make nightly, make lint
 #   bench   PyTorch, the peer of make bench
@@ -13,6 +14,7 @@ build="gcc libc6-dev make cmake ninja-build pkg-config
        libcurl4-openssl-dev ca-certificates
        libjpeg62-turbo-dev libspng-dev"
 extra="libsqlite3-dev gnuplot-nox"
+mpi="libopenmpi-dev openmpi-bin libsimgrid-dev"
 test="libcmocka-dev protobuf-compiler python3-minimal"
 dev="clang clang-format clang-tidy cppcheck libclang-rt-14-dev"
 bench="python3-torch python3-torchvision python3-numpy libopenblas0"
@@ -22,9 +24,9 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 wanted=()
 for component in "${@:-build}"; do
     case $component in
-    build | extra | test | dev | bench) read -r -d '' -a list <<<"${!component}" || true ;;
+    build | extra | mpi | test | dev | bench) read -r -d '' -a list <<<"${!component}" || true ;;
     *)
-        say "unknown component '$component' (there are: build extra test dev bench)"
+        say "unknown component '$component' (there are: build extra mpi test dev bench)"
         exit 2
         ;;
     esac

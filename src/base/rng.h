@@ -23,6 +23,7 @@ typedef enum co_stream {
     CO_STREAM_DELAY = 6,     /* per (worker, step) */
     CO_STREAM_REHEARSAL = 7, /* per (step, draw) */
     CO_STREAM_TEST = 8,      /* tests and benchmarks */
+    CO_STREAM_DEALING = 16,  /* which worker gets which samples */
     CO_STREAM_NT3 = 32,      /* generated NT3 tables: epoch = split, sample = row */
     CO_STREAM_DROPOUT = 64,  /* + ordinal of the dropout layer in the graph (at most 190) */
 } co_stream;

@@ -11,15 +11,22 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "comm/comm.h"
 #include "conf/conf.h"
 #include "monitor/tensorboard.h"
 
 typedef struct co_cli {
+    int argc; /* the command line, as it was given */
+    char **argv;
     co_conf conf;
     const co_clock *clock;
-    uint64_t start_ns;      /* monotonic, of the program */
-    const atomic_int *stop; /* becomes the number of a signal that asks to stop; or NULL */
+    uint64_t start_ns;       /* monotonic, of the program */
+    const co_engine *engine; /* how other workers are reached */
+    const atomic_int *stop;  /* becomes the number of a signal that asks to stop; or NULL */
 } co_cli;
+
+/* The program; returns its exit code. */
+int co_cli_main(int argc, char *argv[], const co_engine *engine);
 
 CO_MUST_CHECK co_status co_cli_train(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_eval(co_cli *cli, co_error *err);
@@ -28,6 +35,9 @@ CO_MUST_CHECK co_status co_cli_data_check(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_data_info(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_data_fetch(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_data_generate(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_data_partition(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_calibrate(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_sim(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_doctor(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_tune(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_runs_list(co_cli *cli, co_error *err);
@@ -54,6 +64,10 @@ const char *co_cli_results_folder(const co_settings *settings, char *buffer, siz
  * under way can be finished; a second one ends the program at once. Ignores SIGPIPE, and SIGXFSZ
  * so that a file that may not grow is a failed write. */
 const atomic_int *co_cli_catch_signals(void);
+
+/* For one of several workers: SIGUSR1 asks to stop; SIGTERM ends it at once, for it says that
+ * another one died. It then leaves its step in folder/ended.RANK; "": no such folder. */
+const atomic_int *co_cli_catch_worker_signals(const co_comm *comm, const char *folder);
 
 /* The processor's name as /proc/cpuinfo has it; "unknown" where it has none. */
 void co_cli_cpu_name(char *out, size_t size);

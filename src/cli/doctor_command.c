@@ -1,6 +1,8 @@
 /* cohort doctor: what is built in, what is found, what is usable, and why not. */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -9,6 +11,51 @@
 #include "data/transfer.h"
 #include "monitor/runs.h"
 #include "train/job.h"
+
+/* A component that the build may be without. */
+static void print_part(const char *name, const char *library, const char *version,
+                       const char *packages)
+{
+    if (version[0] != '\0') {
+        co_cli_print_row(stdout, name, "%s %s", library, version);
+    } else {
+        co_cli_print_row(stdout, name, "no: %s was not found when this was built (Debian: %s)",
+                         library, packages);
+    }
+}
+
+/* Whether a program can be found where programs are looked for. */
+static bool in_path(const char *program)
+{
+    const char *path = getenv("PATH");
+    char file[4096];
+    while (path != NULL && *path != '\0') {
+        int length = (int)strcspn(path, ":");
+        (void)snprintf(file, sizeof(file), "%.*s/%s", length, path, program);
+        if (access(file, X_OK) == 0) {
+            return true;
+        }
+        path += length + (path[length] == ':');
+    }
+    return false;
+}
+
+/* What several workers need of the machine. */
+static void print_workers(void)
+{
+    struct statvfs room;
+    if (CO_BUILD_MPI[0] == '\0') {
+        return;
+    }
+    co_cli_print_row(stdout, "mpirun", "%s",
+                     in_path("mpirun") ? "found" : "no: install openmpi-bin (Debian)");
+    if (statvfs("/dev/shm", &room) == 0) {
+        co_cli_print_size(stdout, "shared memory free",
+                          (size_t)room.f_bavail * (size_t)room.f_frsize);
+    } else {
+        co_cli_print_row(stdout, "shared memory", "no /dev/shm: workers cannot share memory");
+    }
+}
 
 static void print_build(void)
 {
@@ -25,8 +72,8 @@ static void print_build(void)
     const char *index = co_runs_index_kind();
     co_cli_print_row(stdout, "index of the runs", "%s",
                      index[0] != '\0' ? index : "no: built without SQLite (tools/setup.sh extra)");
-    co_cli_print_row(stdout, "many workers (MPI)", "no: arrives with release 0.4");
-    co_cli_print_row(stdout, "simulated cluster", "no: arrives with release 0.4");
+    print_part("many workers", "Open MPI", CO_BUILD_MPI, "libopenmpi-dev openmpi-bin");
+    print_part("simulated cluster", "SimGrid", CO_BUILD_SIMGRID, "libsimgrid-dev");
     co_cli_print_row(stdout, "GPU (CUDA)", "no: arrives with the cuda backend");
 }
 
@@ -90,6 +137,7 @@ co_status co_cli_doctor(co_cli *cli, co_error *err)
     const co_settings *settings = &cli->conf.values;
     print_build();
     print_machine();
+    print_workers();
     print_isa("auto");
     for (size_t i = 0; i < sizeof(isas) / sizeof(isas[0]); i++) {
         print_isa(isas[i]);

@@ -22,7 +22,10 @@ static command_func command_of(co_command command)
         [CO_COMMAND_DATA_CHECK] = co_cli_data_check,
         [CO_COMMAND_DATA_INFO] = co_cli_data_info,
         [CO_COMMAND_DOCTOR] = co_cli_doctor,
+        [CO_COMMAND_CALIBRATE] = co_cli_calibrate,
+        [CO_COMMAND_SIM] = co_cli_sim,
         [CO_COMMAND_TUNE] = co_cli_tune,
+        [CO_COMMAND_DATA_PARTITION] = co_cli_data_partition,
         [CO_COMMAND_DATA_GENERATE] = co_cli_data_generate,
         [CO_COMMAND_DATA_FETCH] = co_cli_data_fetch,
         [CO_COMMAND_RUNS_LIST] = co_cli_runs_list,
@@ -114,7 +117,7 @@ static co_status load_settings(co_cli *cli, co_command command, int count, char 
  * commands end where they are. */
 static co_status call(co_cli *cli, co_command command, co_error *err)
 {
-    if (command == CO_COMMAND_TRAIN || command == CO_COMMAND_TUNE ||
+    if (command == CO_COMMAND_TRAIN || command == CO_COMMAND_SIM || command == CO_COMMAND_TUNE ||
         command == CO_COMMAND_DATA_FETCH || command == CO_COMMAND_RUNS_TAIL ||
         command == CO_COMMAND_RUNS_PLOT) {
         cli->stop = co_cli_catch_signals();
@@ -162,7 +165,7 @@ static void shorten_openmp_spin(char *argv[])
     }
 }
 
-int main(int argc, char *argv[])
+int co_cli_main(int argc, char *argv[], const co_engine *engine)
 {
     (void)setlocale(LC_CTYPE, ""); /* for the console's characters; numbers stay as in C */
     if (argc < 2) {
@@ -181,17 +184,22 @@ int main(int argc, char *argv[])
         co_conf_print_reference(stdout);
         return CO_OK;
     }
-    shorten_openmp_spin(argv);
+    if (!engine->simulated) {
+        shorten_openmp_spin(argv);
+    }
     co_cli cli = {
         .clock = &co_clock_system,
         .start_ns = co_clock_ns(&co_clock_system),
+        .engine = engine,
+        .argc = argc,
+        .argv = argv,
     };
     co_error err = {0};
     co_status status = run_command(&cli, argc - 1, argv + 1, &err);
     if (status == CO_OK && (fflush(stdout) != 0 || ferror(stdout))) {
         status = co_fail_errno(&err, CO_FILE, errno, "cannot write to the standard output");
     }
-    if (status != CO_OK) {
+    if (status != CO_OK && err.text[0] != '\0') { /* without a text: another process told it */
         (void)fprintf(stderr, "cohort: %s\n", err.text);
     }
     return (int)status;

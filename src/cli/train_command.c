@@ -4,7 +4,9 @@
 #include <sys/utsname.h>
 
 #include "base/alloc.h"
+#include "cli/launch.h"
 #include "cli/train_parts.h"
+#include "cli/workers.h"
 #include "co_build.h"
 #include "monitor/sinks.h"
 #include "train/environment.h"
@@ -21,7 +23,7 @@ static co_status open_run_folder(train_command *t, co_error *err)
         .model = t->job->graph->name,
         .reuse = t->continued,
         .files = &co_files_system,
-        .clock = t->cli->clock,
+        .clock = &t->comm->clock,
     };
     CO_TRY(co_rundir_create(&options, &t->rundir, err));
     if (co_rundir_previous_owner(t->rundir)[0] != '\0') {
@@ -71,6 +73,9 @@ static co_status write_environment(train_command *t, co_error *err)
         co_entry_text("system", host.sysname),
         co_entry_text("release", host.release),
         co_entry_text("host", host.nodename),
+        co_entry_integer("workers", t->comm->size),
+        co_entry_integer("hosts", t->comm->hosts),
+        co_entry_text("engine", t->comm->ops->name),
     };
     return co_rundir_write_env(t->rundir, entries, sizeof(entries) / sizeof(entries[0]), err);
 }
@@ -156,7 +161,7 @@ static co_status add_tensorboard(train_command *t, co_error *err)
     const co_tensorboard_options options = {
         .files = &co_files_system,
         .path = co_rundir_file(t->rundir, CO_RUN_TENSORBOARD),
-        .clock = t->cli->clock,
+        .clock = &t->comm->clock,
         .keep = co_cli_train_keep(t, CO_RUN_TENSORBOARD, "events.out.tfevents.cohort"),
         .log_interval = (uint64_t)settings->log_interval,
         .s1_names = settings->tensorboard_names == CO_CONF_TENSORBOARD_S1,
@@ -177,7 +182,7 @@ static co_status add_sinks(train_command *t, co_error *err)
     if (t->settings->tensorboard) {
         CO_TRY(add_tensorboard(t, err));
     }
-    CO_TRY(co_textlog_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_LOG), t->cli->clock,
+    CO_TRY(co_textlog_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_LOG), &t->comm->clock,
                            &sink, err));
     CO_TRY(co_monitor_add(t->monitor, sink, err));
     CO_TRY(co_console_sink(&console, &sink, err));
@@ -245,6 +250,13 @@ static void announce_end(const train_command *t)
     co_announce(co_monitor_announcer(t->monitor), &event);
 }
 
+/* What a step waits for other workers and copies between them. */
+static double communication_ms(const train_command *t)
+{
+    const uint64_t steps = t->progress.result.steps;
+    return steps > 0 ? 1e3 * t->job->strategy->exposed_seconds / (double)steps : (double)NAN;
+}
+
 static co_status write_summary(train_command *t, co_error *err)
 {
     const co_train_result *result = &t->progress.result;
@@ -270,6 +282,7 @@ static co_status write_summary(train_command *t, co_error *err)
         co_entry_number("test_accuracy5", co_score_accuracy5(&result->test)),
         co_entry_number("train_seconds", result->train_seconds),
         co_entry_number("img_per_s", images_per_second(result)),
+        co_entry_number("communication_ms_per_step", communication_ms(t)),
         co_entry_number("first_step_seconds", result->first_step_seconds),
         co_entry_integer("peak_memory_bytes", (int64_t)co_cli_peak_resident_bytes()),
         co_entry_integer("dropped_events", (int64_t)co_monitor_dropped(t->monitor)),
@@ -304,7 +317,10 @@ static co_status keep_weights(train_command *t, co_status ended, co_error *err)
     if (ended == CO_FAILED || !t->settings->save_model) {
         return CO_OK;
     }
-    return save_model(t, err);
+    CO_TRY(co_job_common_stats_begin(t->job, err));
+    co_status status = t->comm->rank == 0 ? save_model(t, err) : CO_OK;
+    co_job_common_stats_end(t->job);
+    return status;
 }
 
 /* The rest of the record. It is tried to its end: a run folder must not say "running" for ever. */
@@ -312,6 +328,9 @@ static co_status save_record(train_command *t, co_error *err)
 {
     announce_end(t);
     co_monitor_stop(t->monitor);
+    if (t->comm->rank != 0) {
+        return CO_OK; /* the first worker keeps the record */
+    }
     co_error status_error = {0};
     co_status summary = write_summary(t, err);
     if (summary != CO_OK) {
@@ -347,10 +366,11 @@ static co_status first_fault(co_status before, co_status now, const co_error *no
 static co_status open_timeline(train_command *t, co_track **track, co_error *err)
 {
     enum { SPANS = 1 << 17 };
-    if (t->settings->timeline == NULL) {
-        return CO_OK;
+    if (t->settings->timeline == NULL || t->comm->rank > 0) {
+        return CO_OK; /* the first worker's is the one that is kept */
     }
-    CO_TRY(co_timeline_create(t->cli->clock, t->cli->start_ns, &t->timeline, err));
+    const uint64_t start_ns = t->comm->simulated ? 0 : t->cli->start_ns;
+    CO_TRY(co_timeline_create(&t->comm->clock, start_ns, &t->timeline, err));
     return co_timeline_add_track(t->timeline, "training", SPANS, track, err);
 }
 
@@ -373,6 +393,21 @@ static void save_timeline(const train_command *t)
     }
 }
 
+/* A worker that fails for what the others cannot know of ends them; it does not come back. Numbers
+ * that are not finite and the wish to stop are known to all. */
+static void fail_alone(train_command *t, co_status status, const co_error *err)
+{
+    if (status == CO_OK || status == CO_FAILED || status == CO_STOPPED || co_comm_alone(t->comm)) {
+        return;
+    }
+    t->outcome = CO_OUTCOME_FAILED;
+    if (t->comm->rank == 0) {
+        co_error ignored = {0};
+        (void)!save_record(t, &ignored);
+    }
+    co_workers_fail_alone(t->comm, err);
+}
+
 static co_status train_and_save(train_command *t, co_error *err)
 {
     const co_announcer *announcer = co_monitor_announcer(t->monitor);
@@ -384,13 +419,14 @@ static co_status train_and_save(train_command *t, co_error *err)
         .checkpoints = t->checkpoints,
         .trace = t->trace,
         .files = &co_files_system,
-        .run_dir = co_rundir_path(t->rundir),
+        .run_dir = t->rundir != NULL ? co_rundir_path(t->rundir) : NULL,
     };
     co_status status = co_train_from(t->job, &options, &t->progress, err);
     save_timeline(t);
+    fail_alone(t, status, err);
     co_error later = {0};
     status = first_fault(status, keep_weights(t, status, &later), &later, err);
-    if (t->settings->base_names) {
+    if (t->settings->base_names && t->rundir != NULL) {
         status = first_fault(status, co_cli_train_base_names(t, &later), &later, err);
     }
     t->outcome = outcome_of(status);
@@ -403,6 +439,9 @@ static co_status train_and_save(train_command *t, co_error *err)
 static void print_result(const train_command *t)
 {
     const co_score *train = &t->progress.result.train_evaluated;
+    if (t->rundir == NULL) {
+        return; /* the first worker prints it */
+    }
     if (train->rows > 0 && t->outcome == CO_OUTCOME_FINISHED && t->settings->model_accuracy) {
         printf("train accuracy %.2f %%\n", 100.0 * co_score_accuracy(train));
     }
@@ -410,12 +449,13 @@ static void print_result(const train_command *t)
         printf("test accuracy %.2f %%\n", 100.0 * co_score_accuracy(&t->progress.result.test));
     }
     printf("run folder    %s\n", co_rundir_path(t->rundir));
-    if (t->outcome == CO_OUTCOME_PREEMPTED) {
+    if (t->outcome == CO_OUTCOME_PREEMPTED && t->checkpoints != NULL) {
         printf("go on with    cohort train --resume %s\n", co_rundir_path(t->rundir));
     }
 }
 
-/* What the run needs to save itself. */
+/* What the run needs to save itself. Several workers have no checkpoints yet, nor has virtual time
+ * (conf/check.c refuses the settings). */
 static co_status open_checkpoints(train_command *t, co_error *err)
 {
     const co_settings *settings = t->settings;
@@ -434,7 +474,9 @@ static co_status open_checkpoints(train_command *t, co_error *err)
         .wait = settings->checkpoint_wait,
         .background = regular || settings->keep_best > 0,
     };
-    CO_TRY(co_checkpoints_create(&options, t->job, &t->progress, &t->checkpoints, err));
+    if (co_comm_alone(t->comm) && !t->comm->simulated) {
+        CO_TRY(co_checkpoints_create(&options, t->job, &t->progress, &t->checkpoints, err));
+    }
     if (t->continued && t->progress.step > 0) {
         co_checkpoints_loaded(t->checkpoints);
     }
@@ -450,25 +492,68 @@ static co_status begin_record(train_command *t, co_error *err)
     CO_TRY(write_config(t, err));
     CO_TRY(write_environment(t, err));
     CO_TRY(open_checkpoints(t, err));
-    CO_TRY(add_sinks(t, err));
+    return add_sinks(t, err);
+}
+
+/* Workers other than the first leave a log of their own beside its: log.3.txt. */
+static co_status begin_worker_log(train_command *t, co_error *err)
+{
+    char path[4096] = "";
+    if (t->comm->rank == 0) {
+        (void)snprintf(path, sizeof(path), "%s", co_rundir_path(t->rundir));
+    }
+    CO_TRY(co_comm_broadcast(t->comm, path, sizeof(path), 0, err));
+    if (t->comm->rank == 0 || t->comm->simulated) {
+        return CO_OK;
+    }
+    char file[4200];
+    co_sink *sink = NULL;
+    (void)snprintf(file, sizeof(file), "%s/log.%d.txt", path, t->comm->rank);
+    CO_TRY(co_textlog_sink(&co_files_system, file, &t->comm->clock, &sink, err));
+    return co_monitor_add(t->monitor, sink, err);
+}
+
+static co_status open_record(train_command *t, co_error *err)
+{
+    co_status status = CO_OK;
+    if (t->comm->rank == 0) {
+        status = open_run_folder(t, err);
+        if (status == CO_OK) {
+            co_launch_report_folder(co_rundir_path(t->rundir));
+            status = begin_record(t, err);
+        }
+    }
+    CO_TRY(co_comm_agree(t->comm, status, err));
+    CO_TRY(co_comm_agree(t->comm, begin_worker_log(t, err), err));
     return co_monitor_start(t->monitor, err);
 }
 
 static co_status run(train_command *t, co_error *err)
 {
+    enum { EVENTS_OF_OTHERS = 64 };
     co_track *track = NULL;
-    CO_TRY(open_timeline(t, &track, err));
+    co_status status = open_timeline(t, &track, err);
+    CO_TRY(co_comm_agree(t->comm, status, err));
     const co_monitor_options options = {
-        .clock = t->cli->clock, .start_ns = t->cli->start_ns, .track = track};
-    CO_TRY(co_monitor_create(&options, &t->monitor, err));
-    CO_TRY(co_job_open_training(t->settings, &t->job, err));
-    CO_TRY(co_cli_train_begin(t, err));
-    CO_TRY(open_run_folder(t, err));
-    co_status status = begin_record(t, err);
+        .clock = &t->comm->clock,
+        .start_ns = t->comm->simulated ? 0 : t->cli->start_ns,
+        .rank = (uint32_t)t->comm->rank,
+        .inline_drain = t->comm->simulated,
+        .events = t->comm->rank > 0 ? EVENTS_OF_OTHERS : 0,
+        .track = track,
+    };
+    status = co_monitor_create(&options, &t->monitor, err);
+    CO_TRY(co_comm_agree(t->comm, status, err));
+    status = co_job_open_worker(t->settings, t->comm, &t->job, err);
+    CO_TRY(co_comm_agree(t->comm, status, err));
+    status = co_cli_train_begin(t, err);
+    CO_TRY(co_comm_agree(t->comm, status, err));
+    status = open_record(t, err);
     if (status != CO_OK) {
-        co_error later = {
-            0}; /* the first fault counts, also where this fails for the same reason */
-        (void)!co_rundir_set_status(t->rundir, CO_OUTCOME_FAILED, &later);
+        co_error later = {0}; /* the first fault counts, also where this fails the same way */
+        if (t->rundir != NULL) {
+            (void)!co_rundir_set_status(t->rundir, CO_OUTCOME_FAILED, &later);
+        }
         return status;
     }
     status = train_and_save(t, err);
@@ -479,7 +564,17 @@ static co_status run(train_command *t, co_error *err)
 co_status co_cli_train(co_cli *cli, co_error *err)
 {
     train_command t = {.cli = cli, .settings = &cli->conf.values};
-    co_status status = run(&t, err);
+    bool front = false;
+    co_status status = co_workers_join(cli, &t.comm, &front, err);
+    if (front) {
+        return co_workers_start(cli, err);
+    }
+    if (status == CO_OK) {
+        cli->stop = co_comm_alone(t.comm) || t.comm->simulated
+                        ? cli->stop
+                        : co_cli_catch_worker_signals(t.comm, co_launch_folder());
+        status = run(&t, err);
+    }
     co_checkpoints_destroy(t.checkpoints); /* its thread may wait for the monitor */
     co_monitor_destroy(t.monitor);
     co_cli_free_hparams(t.hparams, t.hparam_count);
@@ -488,5 +583,9 @@ co_status co_cli_train(co_cli *cli, co_error *err)
     co_free(t.config);
     co_job_close(t.job);
     co_timeline_destroy(t.timeline); /* the job's threads may have used it */
+    if (t.comm != NULL && status != CO_OK) {
+        co_workers_tell(t.comm, err);
+    }
+    co_comm_close(t.comm);
     return status;
 }

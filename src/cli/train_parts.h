@@ -15,9 +15,10 @@ enum { CO_TRAIN_PATH_SIZE = 4096 };
 typedef struct train_command {
     co_cli *cli;
     const co_settings *settings;
+    co_comm *comm;
     co_monitor *monitor;
     co_job *job;
-    co_rundir *rundir;
+    co_rundir *rundir;                     /* NULL but on the first worker */
     char run_path[CO_TRAIN_PATH_SIZE];     /* chosen for the run; "": date and time */
     char results_path[CO_TRAIN_PATH_SIZE]; /* with --subfolder */
     bool continued;                        /* the run folder is that of the run that is resumed */

@@ -147,8 +147,35 @@ static co_status resolve_optimizer(co_conf *conf, co_error *err)
     return CO_OK;
 }
 
+/* The switches of S1 and S3 for ways to deal out the samples. */
+static co_status resolve_partition(co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    const struct {
+        bool given;
+        co_row row;
+        co_conf_partition means;
+        const char *word;
+    } switches[] = {
+        {values->shard, CO_ROW_shard, CO_CONF_PARTITION_SHARD, "shard"},
+        {values->split_dataset, CO_ROW_split_dataset, CO_CONF_PARTITION_DATASET, "dataset"},
+        {values->split_labels, CO_ROW_split_labels, CO_CONF_PARTITION_LABELS, "labels"},
+        {values->split_labels_unscaled, CO_ROW_split_labels_unscaled,
+         CO_CONF_PARTITION_LABELS_UNSCALED, "labels-unscaled"},
+    };
+    for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
+        if (switches[i].given) {
+            bool agrees = values->partition == (int)switches[i].means;
+            CO_TRY(derive_from_switch(conf, switches[i].row, CO_ROW_partition, switches[i].word,
+                                      agrees, err));
+        }
+    }
+    return CO_OK;
+}
+
 co_status co_conf_resolve(co_conf *conf, co_error *err)
 {
+    CO_TRY(resolve_partition(conf, err));
     if (conf->values.alr) {
         bool agrees = conf->values.optimizer == CO_CONF_OPTIMIZER_ADAM;
         CO_TRY(derive_from_switch(conf, CO_ROW_alr, CO_ROW_optimizer, "adam", agrees, err));
@@ -274,6 +301,85 @@ static co_status check_metric(const co_conf *conf, co_error *err)
     return CO_OK;
 }
 
+/* What exists for one worker only, so far. */
+static co_status refuse_of_one(const co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    const struct {
+        co_row row;
+        bool set;
+    } rows[] = {
+        {CO_ROW_resume, values->resume != NULL},
+        {CO_ROW_checkpoint_every, values->checkpoint_every > 0},
+        {CO_ROW_checkpoint_minutes, values->checkpoint_minutes > 0.0},
+        {CO_ROW_keep_best, values->keep_best > 0},
+        {CO_ROW_bad_samples, values->bad_samples == CO_CONF_BAD_SAMPLES_SKIP},
+        {CO_ROW_tb_histograms_every, values->tb_histograms_every > 0},
+        {CO_ROW_tb_images, values->tb_images > 0},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].set) {
+            return co_fail(err, CO_USAGE,
+                           "%s: this version does it for one worker on this machine only; leave it "
+                           "out, or train without %s",
+                           where_of(conf, rows[i].row),
+                           conf->command == CO_COMMAND_SIM ? "the simulation" : "--workers");
+        }
+    }
+    return CO_OK;
+}
+
+/* Workers that have samples of their own, some of them perhaps twice, would count those twice. */
+static co_status check_evaluation(const co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    bool common = values->partition == CO_CONF_PARTITION_SAMPLER ||
+                  values->partition == CO_CONF_PARTITION_WHOLE;
+    if (common || !(values->evaluate_train || values->model_accuracy)) {
+        return CO_OK;
+    }
+    co_row row = values->evaluate_train ? CO_ROW_evaluate_train : CO_ROW_model_accuracy;
+    return contradiction(conf, row, CO_ROW_partition,
+                         "the training samples are evaluated together by workers that share them: "
+                         "sampler or whole",
+                         err);
+}
+
+co_status co_conf_check_many(const co_conf *conf, co_error *err)
+{
+    bool many = conf->values.workers > 1 && conf->command == CO_COMMAND_TRAIN;
+    if (!many && conf->command != CO_COMMAND_SIM) {
+        return CO_OK;
+    }
+    CO_TRY(refuse_of_one(conf, err));
+    return conf->values.workers > 1 ? check_evaluation(conf, err) : CO_OK;
+}
+
+static co_status check_workers(const co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    if (values->hosts != NULL && values->workers == 1) {
+        return co_fail(err, CO_USAGE, "%s: how many workers? add --workers",
+                       where_of(conf, CO_ROW_hosts));
+    }
+    if (values->use_adasum && values->bf16_allreduce) {
+        return contradiction(conf, CO_ROW_use_adasum, CO_ROW_bf16_allreduce,
+                             "Adasum needs all digits of a gradient", err);
+    }
+    if (values->use_adasum && values->gradient_predivide_factor != 1.0) {
+        return contradiction(conf, CO_ROW_use_adasum, CO_ROW_gradient_predivide_factor,
+                             "Adasum takes no mean", err);
+    }
+    if (values->partition == CO_CONF_PARTITION_LABELS_UNSCALED &&
+        (conf->command == CO_COMMAND_TRAIN || conf->command == CO_COMMAND_SIM)) {
+        return co_fail(err, CO_USAGE,
+                       "%s: the workers would take different numbers of steps, and synchronous "
+                       "training would wait for ever; take labels",
+                       where_of(conf, CO_ROW_partition));
+    }
+    return co_conf_check_many(conf, err);
+}
+
 static co_status check_checkpoints(const co_conf *conf, co_error *err)
 {
     const co_settings *values = &conf->values;
@@ -289,6 +395,20 @@ static co_status check_checkpoints(const co_conf *conf, co_error *err)
                        where_of(conf, CO_ROW_resume));
     }
     return check_metric(conf, err);
+}
+
+/* a and b, or nothing. */
+static co_status check_costs(const co_conf *conf, co_error *err)
+{
+    const co_row rows[] = {CO_ROW_batch_cost, CO_ROW_eval_cost};
+    const int counts[] = {conf->values.batch_cost.count, conf->values.eval_cost.count};
+    for (int i = 0; i < 2; i++) {
+        if (counts[i] != 0 && counts[i] != 2) {
+            return co_fail(err, CO_USAGE, "%s: two numbers, a and b of a x + b, not %d",
+                           where_of(conf, rows[i]), counts[i]);
+        }
+    }
+    return CO_OK;
 }
 
 static co_status check_display(const co_conf *conf, co_error *err)
@@ -351,5 +471,7 @@ co_status co_conf_check(const co_conf *conf, co_error *err)
     CO_TRY(check_checkpoints(conf, err));
     CO_TRY(check_schedule(conf, err));
     CO_TRY(check_warmup(conf, err));
+    CO_TRY(check_workers(conf, err));
+    CO_TRY(check_costs(conf, err));
     return check_display(conf, err);
 }

@@ -86,6 +86,32 @@
     X(CO_CONF_ISA_AVX2, "avx2")                                                                    \
     X(CO_CONF_ISA_PLAIN, "plain")
 
+#define CO_PARTITION_CHOICES(X)                                                                    \
+    X(CO_CONF_PARTITION_SAMPLER, "sampler")                                                        \
+    X(CO_CONF_PARTITION_SHARD, "shard")                                                            \
+    X(CO_CONF_PARTITION_WHOLE, "whole")                                                            \
+    X(CO_CONF_PARTITION_DATASET, "dataset")                                                        \
+    X(CO_CONF_PARTITION_LABELS, "labels")                                                          \
+    X(CO_CONF_PARTITION_LABELS_UNSCALED, "labels-unscaled")                                        \
+    X(CO_CONF_PARTITION_DIRICHLET, "dirichlet")
+
+#define CO_UNEVEN_CHOICES(X)                                                                       \
+    X(CO_CONF_UNEVEN_PAD, "pad")                                                                   \
+    X(CO_CONF_UNEVEN_DROP, "drop")
+
+#define CO_REDUCE_CHOICES(X)                                                                       \
+    X(CO_CONF_REDUCE_FAST, "fast")                                                                 \
+    X(CO_CONF_REDUCE_ORDERED, "ordered")
+
+#define CO_LR_SCALING_CHOICES(X)                                                                   \
+    X(CO_CONF_LR_SCALING_NONE, "none")                                                             \
+    X(CO_CONF_LR_SCALING_LINEAR, "linear")                                                         \
+    X(CO_CONF_LR_SCALING_SQRT, "sqrt")
+
+#define CO_BN_WORKERS_CHOICES(X)                                                                   \
+    X(CO_CONF_BN_WORKERS_LOCAL, "local")                                                           \
+    X(CO_CONF_BN_WORKERS_AVERAGE, "average")
+
 #define CO_CHOICE_CONSTANT(constant, word) constant,
 #define CO_CHOICE_WORD(constant, word)     word,
 
@@ -105,6 +131,11 @@ typedef enum co_conf_tensorboard_names {
 } co_conf_tensorboard_names;
 typedef enum co_conf_sort { CO_SORT_CHOICES(CO_CHOICE_CONSTANT) } co_conf_sort;
 typedef enum co_conf_backend { CO_BACKEND_CHOICES(CO_CHOICE_CONSTANT) } co_conf_backend;
+typedef enum co_conf_partition { CO_PARTITION_CHOICES(CO_CHOICE_CONSTANT) } co_conf_partition;
+typedef enum co_conf_uneven { CO_UNEVEN_CHOICES(CO_CHOICE_CONSTANT) } co_conf_uneven;
+typedef enum co_conf_reduce { CO_REDUCE_CHOICES(CO_CHOICE_CONSTANT) } co_conf_reduce;
+typedef enum co_conf_lr_scaling { CO_LR_SCALING_CHOICES(CO_CHOICE_CONSTANT) } co_conf_lr_scaling;
+typedef enum co_conf_bn_workers { CO_BN_WORKERS_CHOICES(CO_CHOICE_CONSTANT) } co_conf_bn_workers;
 typedef enum co_conf_isa { CO_ISA_CHOICES(CO_CHOICE_CONSTANT) } co_conf_isa;
 
 #endif

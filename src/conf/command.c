@@ -6,7 +6,6 @@
 
 /* Commands of later versions, so that nobody is told that they do not exist. */
 static const char *const later_commands[][2] = {
-    {"launch", "many workers (0.4)"},
     {"landscape", "the loss landscape"},
     {"kfold", "k-fold grid search"},
     {"sweep", "studies"},
@@ -15,7 +14,6 @@ static const char *const later_commands[][2] = {
     {"experiment", "experiments"},
     {"deploy", "experiments"},
     {"serve", "the live page"},
-    {"sim", "simulated clusters"},
     {"plan", "dual batch sizes"},
 };
 

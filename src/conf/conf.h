@@ -31,6 +31,9 @@
     X(DATA_FETCH, "data fetch", "dataset", "download a public data set and check it")              \
     X(DATA_GENERATE, "data generate", "dataset",                                                   \
       "write made-up files in a data set's format: nt3")                                           \
+    X(DATA_PARTITION, "data partition", "dataset", "show which worker gets which samples")         \
+    X(SIM, "sim", "", "train on a simulated cluster, in virtual time")                             \
+    X(CALIBRATE, "calibrate", "", "measure what a training step takes, for simulated clusters")    \
     X(DOCTOR, "doctor", "", "show what is built in, found and usable, and why not")                \
     X(CHECKPOINT_SHOW, "checkpoint show", "checkpoint_path",                                       \
       "show what a checkpoint holds: step, state, tensors, environment")                           \
@@ -144,5 +147,9 @@ static inline int co_settings_eval_batch_size(const co_settings *settings)
 {
     return settings->eval_batch_size > 0 ? settings->eval_batch_size : settings->batch_size;
 }
+
+/* Refuses what exists for a single worker only, where settings.workers is more than one or the
+ * command is sim. co_conf_load has done so; again for who learns the number of workers later. */
+CO_MUST_CHECK co_status co_conf_check_many(const co_conf *conf, co_error *err);
 
 #endif

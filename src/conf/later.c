@@ -4,29 +4,23 @@
 #include "conf/layers.h"
 #include "conf/string.h"
 
-#define MANY_WORKERS "many workers (0.4)"
-#define CONTINUAL    "continual learning"
-#define SERVERS      "parameter servers"
-#define DELAYS       "delayed and slow workers"
-#define DUAL_BATCH   "dual batch sizes"
-#define LANDSCAPE    "the loss landscape"
-#define KFOLD        "k-fold grid search"
-#define REPORTS      "test reports"
-#define PRECISION    "half precision and CUDA"
-#define SINKS        "the live page and its kin"
+#define CONTINUAL  "continual learning"
+#define SERVERS    "parameter servers"
+#define DELAYS     "delayed and slow workers"
+#define DUAL_BATCH "dual batch sizes"
+#define LANDSCAPE  "the loss landscape"
+#define KFOLD      "k-fold grid search"
+#define REPORTS    "test reports"
+#define PRECISION  "half precision and CUDA"
+#define SINKS      "the live page and its kin"
 
 static const co_later later_rows[] = {
     {"tasksets-config", CONTINUAL, ""},
     {"agent", CONTINUAL, "base"},
     {"agent-config buffer-config backbone backbone-config", CONTINUAL, ""},
-    {"shard", MANY_WORKERS, ""},
-    {"batches-per-allreduce gradient-predivide-factor", MANY_WORKERS, "1 1.0"},
-    {"fp16-allreduce use-adasum", MANY_WORKERS, ""},
-    {"workers world world-size nproc-per-node", MANY_WORKERS, "1"},
-    {"strategy", MANY_WORKERS, "local"},
-    {"dist-url", MANY_WORKERS, "env://"},
-    {"dist-backend reduce", MANY_WORKERS, ""},
-    {"split-dataset split-labels split-labels-unscaled", MANY_WORKERS, ""},
+    {"world world-size", SERVERS, "1"},
+    {"strategy", SERVERS, "local allreduce"},
+    {"dist-url dist-backend", "its own launcher (use --workers, mpirun or srun)", "env:// mpi"},
     {"master-addr master-port rank server port scheme", SERVERS, ""},
     {"-a -w -r -p -s", SERVERS, ""}, /* S4 has short flags only */
     {"delay slow-worker-1 delay-intensity delay-type delay-ms", DELAYS, ""},

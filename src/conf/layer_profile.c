@@ -68,7 +68,7 @@ static const struct {
                             {SET(dataset, "mnist"), SET(model, "lenet5"), SET(batch_size, "32"),
                              SET(epochs, "1"), SET(optimizer, "sgd"), SET(lr, "0.01"),
                              SET(momentum, "0"), SET(train_split, "1"), SET(lr_gamma, "0.9"),
-                             SET(normalize, "scalar")}},
+                             SET(partition, "whole"), SET(normalize, "scalar")}},
     /* The batch and evaluation batch are those of its RTX 3090 table. */
     [CO_CONF_PROFILE_S4] = {"dual-batch-size-learning (S4): resnet18-keras on cifar100",
                             {SET(dataset, "cifar100"), SET(model, "resnet18-keras"),

@@ -7,15 +7,16 @@
 
 #define BIT(command)   (1u << CO_COMMAND_##command)
 #define CO_FOR_ALL     (~0u)
-#define CO_FOR_TRAIN   BIT(TRAIN)
-#define CO_FOR_RUN     (BIT(TRAIN) | BIT(EVAL))
-#define CO_FOR_DATA    (BIT(TRAIN) | BIT(EVAL) | BIT(DATA_CHECK) | BIT(DATA_INFO) | BIT(MODELS))
+#define CO_FOR_TRAIN   (BIT(TRAIN) | BIT(SIM) | BIT(CALIBRATE))
+#define CO_FOR_RUN     (CO_FOR_TRAIN | BIT(EVAL))
+#define CO_FOR_DATA    (CO_FOR_RUN | CO_FOR_DEALT | BIT(DATA_CHECK) | BIT(DATA_INFO) | BIT(MODELS))
+#define CO_FOR_DEALT   BIT(DATA_PARTITION)
 #define CO_FOR_NAMED   (CO_FOR_DATA | BIT(DATA_GENERATE) | BIT(DATA_FETCH))
 #define CO_FOR_FOLDERS (CO_FOR_NAMED | BIT(DOCTOR))
-#define CO_FOR_MODEL   (BIT(TRAIN) | BIT(EVAL) | BIT(MODELS) | BIT(TUNE))
-#define CO_FOR_BATCH   (BIT(TRAIN) | BIT(EVAL) | BIT(MODELS) | BIT(TUNE))
-#define CO_FOR_COMPUTE (BIT(TRAIN) | BIT(EVAL) | BIT(MODELS) | BIT(TUNE) | BIT(DOCTOR))
-#define CO_FOR_SHOWN   (BIT(TRAIN) | BIT(EVAL) | BIT(DATA_CHECK) | BIT(DATA_FETCH) | BIT(TUNE))
+#define CO_FOR_MODEL   (CO_FOR_RUN | BIT(MODELS) | BIT(TUNE))
+#define CO_FOR_BATCH   (CO_FOR_RUN | BIT(MODELS) | BIT(TUNE))
+#define CO_FOR_COMPUTE (CO_FOR_RUN | BIT(MODELS) | BIT(TUNE) | BIT(DOCTOR))
+#define CO_FOR_SHOWN   (CO_FOR_RUN | BIT(DATA_CHECK) | BIT(DATA_FETCH) | BIT(TUNE))
 #define CO_WORDS(list) ((const char *const[]){list(CO_CHOICE_WORD) NULL})
 
 static const co_option option_rows[CO_ROW_COUNT] = {
@@ -73,6 +74,8 @@ const char *co_section_title(co_section section)
         [CO_SECTION_SCHEDULE] = "Learning rate over time",
         [CO_SECTION_EVALUATION] = "Evaluation",
         [CO_SECTION_OUTPUT] = "Run folder and display",
+        [CO_SECTION_WORKERS] = "Many workers",
+        [CO_SECTION_CLUSTER] = "Simulated cluster",
         [CO_SECTION_MACHINE] = "Machine",
         [CO_SECTION_COMPATIBILITY] = "Accepted for compatibility",
     };

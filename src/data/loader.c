@@ -100,6 +100,9 @@ static void order_for(co_loader *loader, uint32_t epoch)
             order[i] = i;
         }
     }
+    for (uint32_t i = 0; loader->options.piece_begin > 0 && i < loader->order_count; i++) {
+        order[i] += loader->options.piece_begin;
+    }
     if (loader->options.indices != NULL) {
         for (uint32_t i = 0; i < loader->order_count; i++) {
             order[i] = loader->options.indices[order[i]];
@@ -116,7 +119,14 @@ static void list_batch(co_loader *loader, ring_slot *slot)
     uint32_t size = (uint32_t)loader->options.batch;
     uint32_t first = loader->batch * size;
     uint32_t rows = loader->samples - first < size ? loader->samples - first : size;
-    memcpy(slot->samples, loader->order + first, rows * sizeof(uint32_t));
+    uint32_t deal = loader->options.deal;
+    if (deal == 0) {
+        memcpy(slot->samples, loader->order + first, rows * sizeof(uint32_t));
+    }
+    for (uint32_t row = 0; deal != 0 && row < rows; row++) {
+        uint64_t place = (uint64_t)(first + row) * deal + loader->options.dealt;
+        slot->samples[row] = loader->order[place % loader->order_count];
+    }
     slot->batch.rows = (int)rows;
     slot->batch.epoch = loader->epoch;
     if (++loader->batch == loader->batches) {
@@ -449,16 +459,39 @@ co_status co_loader_observe(co_loader *loader, co_track *owner, co_error *err)
 
 /* ---- life ---- */
 
+static uint32_t listed_count(const co_loader_options *options, uint32_t all)
+{
+    if (options->indices != NULL) {
+        return options->count;
+    }
+    return options->piece_count > 0 ? options->piece_count : all;
+}
+
+/* Samples of an epoch that are this worker's. */
+static uint32_t dealt_count(const co_loader_options *options, uint32_t all)
+{
+    if (options->deal == 0) {
+        return all;
+    }
+    return options->deal_padded ? all / options->deal + (all % options->deal != 0)
+                                : all / options->deal;
+}
+
 static co_status check_options(const co_dataset *set, const co_loader_options *options,
                                co_error *err)
 {
     uint32_t all = co_dataset_describe(set)->samples[options->split];
-    uint32_t count = options->indices != NULL ? options->count : all;
+    uint32_t count = listed_count(options, all);
     if (options->batch < 1 || options->threads < 0 || options->threads > MAX_THREADS ||
         options->depth < 0) {
         return co_fail(err, CO_USAGE, "batch %d (from 1) or loader threads %d (0 to %d) is wrong",
                        options->batch, options->threads, MAX_THREADS);
     }
+    if (options->indices == NULL && (uint64_t)options->piece_begin + count > all) {
+        return co_fail(err, CO_INTERNAL, "samples %u to %u asked of %u", options->piece_begin,
+                       options->piece_begin + count, all);
+    }
+    count = dealt_count(options, count);
     if (count == 0 || (options->drop_last && count < (uint32_t)options->batch)) {
         return co_fail(err, CO_USAGE, "%u samples do not make one batch of %d", count,
                        options->batch);
@@ -478,7 +511,7 @@ static co_status check_options(const co_dataset *set, const co_loader_options *o
     }
     const co_image_shape shape = {info->channels, info->height, info->width};
     CO_TRY(co_augment_check(&options->augment, &shape, err));
-    for (uint32_t i = 0; options->indices != NULL && i < count; i++) {
+    for (uint32_t i = 0; options->indices != NULL && i < options->count; i++) {
         if (options->indices[i] >= all) {
             return co_fail(err, CO_INTERNAL, "sample %u asked of %u", options->indices[i], all);
         }
@@ -555,8 +588,9 @@ static void set_up(co_loader *loader, co_dataset *set, const co_loader_options *
     loader->set = set;
     loader->options = *options;
     loader->sample_bytes = info->sample_bytes;
-    loader->order_count = options->indices != NULL ? options->count : info->samples[options->split];
-    loader->samples = options->drop_last ? loader->order_count / size * size : loader->order_count;
+    loader->order_count = listed_count(options, info->samples[options->split]);
+    uint32_t count = dealt_count(options, loader->order_count);
+    loader->samples = options->drop_last ? count / size * size : count;
     loader->batches = loader->samples / size + (loader->samples % size != 0);
     loader->depth = 1;
     if (options->threads > 0) {

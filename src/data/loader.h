@@ -30,8 +30,13 @@ typedef struct co_loader_options {
     bool once;               /* helpers stop at the end of an epoch, until the next seek */
     int depth;               /* batches in the ring (threads > 0); 0 = a good number */
     uint64_t seed;           /* with replica: keys the permutations, and is copied to the batches */
-    uint32_t replica;        /* 0 where data are partitioned */
-    co_augment augment;      /* of CO_PIXEL_U8 samples; all zero: none */
+    uint32_t piece_begin;    /* without indices: the first sample, and ... */
+    uint32_t piece_count;    /* ... how many; 0: the whole split */
+    uint32_t deal;      /* not 0: the order of an epoch is dealt out to so many workers, and ... */
+    uint32_t dealt;     /* ... this one takes entries dealt, dealt + deal, ... of it */
+    bool deal_padded;   /* where it does not divide: begin again, or leave out the rest */
+    uint32_t replica;   /* 0 where data are partitioned */
+    co_augment augment; /* of CO_PIXEL_U8 samples; all zero: none */
 } co_loader_options;
 
 /* Waits for the split. Fails with CO_USAGE when there is no whole batch to make, or when the

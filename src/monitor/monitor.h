@@ -32,6 +32,7 @@ typedef struct co_monitor_options {
     size_t events;         /* room in the ring; 0 = CO_MONITOR_EVENTS */
     bool inline_drain;     /* no thread */
     const co_clock *clock; /* borrowed */
+    uint32_t rank;         /* of the worker, in its events */
     uint64_t start_ns;     /* monotonic: the time of events counts from here; 0 = from now */
     co_track *track;       /* borrowed: for the announcer; NULL = no timeline */
 } co_monitor_options;

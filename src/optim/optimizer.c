@@ -73,6 +73,11 @@ size_t co_optimizer_bytes(const co_optimizer *optimizer)
     return (size_t)buffer_count(optimizer->kind) * optimizer->floats * sizeof(float);
 }
 
+float *co_optimizer_buffer(const co_optimizer *optimizer, int index)
+{
+    return index < buffer_count(optimizer->kind) ? optimizer->buffers[index] : NULL;
+}
+
 void co_optimizer_begin(co_optimizer *optimizer)
 {
     optimizer->steps++;

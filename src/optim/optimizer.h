@@ -36,6 +36,9 @@ CO_MUST_CHECK co_status co_optimizer_create(co_optimizer_kind kind, const co_gra
 void co_optimizer_destroy(co_optimizer *optimizer); /* NULL is allowed */
 co_optimizer_kind co_optimizer_which(const co_optimizer *optimizer);
 size_t co_optimizer_bytes(const co_optimizer *optimizer);
+/* Its i-th buffer, as long as the parameters (momentum; first and second moments); NULL after the
+ * last. Borrowed. */
+float *co_optimizer_buffer(const co_optimizer *optimizer, int index);
 
 /* From now on the groups' factors count. The optimizer takes them over: *groups is emptied. */
 void co_optimizer_use_groups(co_optimizer *optimizer, co_groups *groups);

@@ -26,6 +26,8 @@ static co_status local_reduce(co_strategy *strategy, co_reduction *out, co_error
     double sum = backend->ops->sum_squares(backend, model->graph->param_floats, model->grads);
     out->sum_squares = sum;
     out->finite = isfinite(sum);
+    out->loss = strategy->loss;
+    out->stop = strategy->stop;
     return CO_OK;
 }
 
@@ -34,6 +36,13 @@ static co_status local_apply(co_strategy *strategy, const co_hyper *hyper, co_er
     size_t count = strategy->model->graph->param_floats;
     co_optimizer_begin(strategy->optimizer);
     return co_optimizer_step(strategy->optimizer, strategy->model, 0, count, hyper, err);
+}
+
+static co_status local_complete(co_strategy *strategy, co_error *err)
+{
+    (void)strategy;
+    (void)err;
+    return CO_OK;
 }
 
 static co_status local_state(co_strategy *strategy, co_visitor *visitor, co_error *err)
@@ -51,6 +60,7 @@ static const co_strategy_ops local_ops = {
     .ready = local_ready,
     .reduce = local_reduce,
     .apply = local_apply,
+    .complete = local_complete,
     .state = local_state,
 };
 

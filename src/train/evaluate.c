@@ -26,6 +26,7 @@ static co_status evaluate_batch(const co_evaluator *evaluator, const co_batch *b
     }
     const float *outputs[CO_OUTPUT_COUNT] = {NULL};
     CO_TRY(forward(evaluator, plan, batch, outputs, err));
+    co_comm_compute(evaluator->comm, evaluator->cost[0] * batch->rows + evaluator->cost[1]);
     const float *logits = outputs[CO_OUTPUT_LOGITS];
     const float *features = outputs[CO_OUTPUT_FEATURES];
     int classes = (int)co_output_width(table->model->graph, CO_OUTPUT_LOGITS);

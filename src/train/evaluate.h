@@ -2,6 +2,7 @@
 #ifndef CO_TRAIN_EVALUATE_H
 #define CO_TRAIN_EVALUATE_H
 
+#include "comm/comm.h"
 #include "continual/agent.h"
 #include "data/loader.h"
 #include "train/loss.h"
@@ -14,6 +15,8 @@ typedef struct co_evaluator {
     const co_plan_table *plans; /* borrowed: EVAL plans for the loader's batches */
     co_agent *agent;            /* borrowed: predicts */
     co_loader *loader;          /* borrowed: sequential, not shuffled */
+    co_comm *comm;              /* borrowed: computing time is declared to it */
+    double cost[2];             /* a batch of x rows takes cost[0] x + cost[1] seconds */
     int32_t *predicted;         /* (rows of the largest batch), borrowed */
     co_tta *tta;                /* borrowed; NULL: each sample is seen once, as it is */
     co_predictions *record;     /* borrowed: filled with the logits; NULL: not wanted */

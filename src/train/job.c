@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "train/job_parts.h"
+#include "train/job_workers.h"
 #include "train/weights.h"
 
 /* The rest of a job, once its data are open. */
@@ -52,24 +53,36 @@ static co_status open_extras(co_job *job, co_error *err)
     return CO_OK;
 }
 
-static co_status open_training(co_job *job, co_error *err)
+/* What each worker opens for itself. like: of a set of zeros; NULL: the data set of the settings.
+ */
+static co_status open_own_parts(co_job *job, const co_dataset_info *like, co_error *err)
 {
     const co_settings *settings = job->settings;
+    CO_TRY(like != NULL ? co_job_open_no_data(job, like, err) : co_job_open_data(job, err));
     CO_TRY(open_common(job, err));
     CO_TRY(co_job_split_data(job, err));
     CO_TRY(co_job_open_train_loader(job, err));
-    if (settings->val) {
+    if (settings->val && co_job_share(job, job->validation_subset.count).count > 0) {
         CO_TRY(co_job_open_validation_loader(job, err));
     }
     job->steps_per_epoch = steps_of_epoch(job);
     job->steps_total = steps_to_run(job);
-    CO_TRY(co_schedule_create(settings, job->steps_per_epoch, (uint64_t)settings->epochs,
+    const co_settings scaled = co_job_scaled_settings(job);
+    CO_TRY(co_schedule_create(&scaled, job->steps_per_epoch, (uint64_t)settings->epochs,
                               &job->schedule, err));
     CO_TRY(co_optimizer_create(co_schedule_optimizer(job->schedule), job->graph, &job->optimizer,
                                err));
     CO_TRY(group_parameters(job, err));
-    CO_TRY(open_extras(job, err));
-    CO_TRY(co_strategy_local(job->model, job->optimizer, &job->strategy, err));
+    return open_extras(job, err);
+}
+
+static co_status open_training(co_job *job, const co_dataset_info *like, co_error *err)
+{
+    const co_settings *settings = job->settings;
+    /* The strategy is opened by all together: who cannot come says so before. */
+    CO_TRY(co_comm_agree(job->comm, open_own_parts(job, like, err), err));
+    co_job_read_costs(job);
+    CO_TRY(co_job_open_strategy(job, err));
     if (settings->checkpoint != NULL && settings->resume == NULL) {
         CO_TRY(co_weights_load(settings->checkpoint, job->model, err));
     }
@@ -84,29 +97,32 @@ static co_status open_evaluation(co_job *job, const char *weights, co_error *err
     return co_job_compile(job, false, err);
 }
 
-static co_status new_job(const co_settings *settings, co_job **out, co_error *err)
+static co_status new_job(const co_settings *settings, co_comm *comm, co_job **out, co_error *err)
 {
     void *block = NULL;
     CO_TRY(co_alloc(1, sizeof(co_job), "job", &block, err));
     co_job *job = block;
     job->settings = settings;
+    job->comm = comm;
+    co_status status = CO_OK;
+    if (comm == NULL) {
+        status = co_comm_single(&job->own_comm, err);
+        job->comm = job->own_comm;
+    }
+    if (status != CO_OK) {
+        co_free(job);
+        return status;
+    }
     *out = job;
     return CO_OK;
 }
 
-static co_status open_data_and_training(co_job *job, const co_dataset_info *like, co_error *err)
-{
-    CO_TRY(like != NULL ? co_job_open_no_data(job, like, err) : co_job_open_data(job, err));
-    return open_training(job, err);
-}
-
-/* like: of a set of zeros; NULL: the data set of the settings. */
-static co_status open_job(const co_settings *settings, const co_dataset_info *like, co_job **out,
-                          co_error *err)
+static co_status open_job(const co_settings *settings, const co_dataset_info *like, co_comm *comm,
+                          co_job **out, co_error *err)
 {
     co_job *job = NULL;
-    CO_TRY(new_job(settings, &job, err));
-    co_status status = open_data_and_training(job, like, err);
+    CO_TRY(new_job(settings, comm, &job, err));
+    co_status status = open_training(job, like, err);
     if (status != CO_OK) {
         co_job_close(job);
         return status;
@@ -117,20 +133,26 @@ static co_status open_job(const co_settings *settings, const co_dataset_info *li
 
 co_status co_job_open_training(const co_settings *settings, co_job **out, co_error *err)
 {
-    return open_job(settings, NULL, out, err);
+    return open_job(settings, NULL, NULL, out, err);
+}
+
+co_status co_job_open_worker(const co_settings *settings, co_comm *comm, co_job **out,
+                             co_error *err)
+{
+    return open_job(settings, NULL, comm, out, err);
 }
 
 co_status co_job_open_blank(const co_settings *settings, const co_dataset_info *like, co_job **out,
                             co_error *err)
 {
-    return open_job(settings, like, out, err);
+    return open_job(settings, like, NULL, out, err);
 }
 
 co_status co_job_open_evaluation(const co_settings *settings, const char *weights, co_job **out,
                                  co_error *err)
 {
     co_job *job = NULL;
-    CO_TRY(new_job(settings, &job, err));
+    CO_TRY(new_job(settings, NULL, &job, err));
     co_status status = open_evaluation(job, weights, err);
     if (status != CO_OK) {
         co_job_close(job);
@@ -167,6 +189,8 @@ void co_job_close(co_job *job)
     }
     co_ema_destroy(job->ema);
     co_free(job->gathered);
+    co_free(job->own_stats);
+    co_free(job->scores);
     co_optimizer_destroy(job->optimizer);
     co_schedule_destroy(job->schedule);
     co_loader_destroy(job->train_eval_loader);
@@ -178,10 +202,12 @@ void co_job_close(co_job *job)
     co_free(job->predicted);
     co_subset_free(&job->train_subset);
     co_subset_free(&job->validation_subset);
-    co_dataset_close(job->dataset);
+    co_job_close_data(job);
+    co_comm_close(job->own_comm);
     co_free(job);
 }
 
+/* loader NULL: this worker has no share of the samples. */
 static co_status evaluate(co_job *job, co_loader *loader, co_mistakes *mistakes, co_score *out,
                           co_error *err)
 {
@@ -193,8 +219,17 @@ static co_status evaluate(co_job *job, co_loader *loader, co_mistakes *mistakes,
         .tta = job->tta,
         .record = job->record,
         .mistakes = mistakes,
+        .comm = job->comm,
+        .cost = {job->costs.eval[0], job->costs.eval[1]},
     };
-    return co_evaluate(&evaluator, out, err);
+    co_score score = {0};
+    CO_TRY(co_job_common_stats_begin(job, err));
+    co_status status = loader != NULL ? co_evaluate(&evaluator, &score, err) : CO_OK;
+    co_job_common_stats_end(job);
+    CO_TRY(status);
+    CO_TRY(co_job_sum_score(job, &score, err));
+    *out = score;
+    return CO_OK;
 }
 
 size_t co_job_evaluation_bytes(const co_job *job)
@@ -221,7 +256,7 @@ size_t co_job_evaluation_bytes(const co_job *job)
 co_status co_job_evaluate_test(co_job *job, co_score *out, co_error *err)
 {
     /* Not at the start: reading the test split would delay the first step. */
-    if (job->test_loader == NULL) {
+    if (job->test_loader == NULL && co_job_share(job, co_job_test_samples(job)).count > 0) {
         CO_TRY(co_job_open_test_loader(job, err));
     }
     return evaluate(job, job->test_loader, &job->mistakes, out, err);
@@ -229,7 +264,7 @@ co_status co_job_evaluate_test(co_job *job, co_score *out, co_error *err)
 
 co_status co_job_evaluate_train(co_job *job, co_score *out, co_error *err)
 {
-    if (job->train_eval_loader == NULL) {
+    if (job->train_eval_loader == NULL && co_job_share(job, job->train_subset.count).count > 0) {
         CO_TRY(co_job_open_train_eval_loader(job, err));
     }
     return evaluate(job, job->train_eval_loader, NULL, out, err);

@@ -7,6 +7,7 @@
 #ifndef CO_TRAIN_JOB_H
 #define CO_TRAIN_JOB_H
 
+#include "comm/comm.h"
 #include "conf/conf.h"
 #include "continual/agent.h"
 #include "data/loader.h"
@@ -20,8 +21,17 @@
 /* The copy of a network file that a run folder or a checkpoint keeps beside its config.yaml. */
 #define CO_NETWORK_FILE "network.yaml"
 
+/* Seconds on the reference host: of a step of x samples a x + b. */
+typedef struct co_costs {
+    double train[2];
+    double eval[2];
+    double update; /* of an optimizer step */
+} co_costs;
+
 typedef struct co_job {
     const co_settings *settings; /* borrowed */
+    co_comm *comm;               /* the other workers; borrowed, unless nobody gave one */
+    co_comm *own_comm;
     co_team *team;
     co_dataset *dataset;
     co_subset train_subset;
@@ -46,8 +56,11 @@ typedef struct co_job {
     co_schedule *schedule;
     co_optimizer *optimizer;
     co_strategy *strategy;
-    co_ema *ema;     /* NULL without --ema-decay */
-    float *gathered; /* (parameters) gradients of a step's batches; NULL without --accumulate */
+    co_ema *ema;      /* NULL without --ema-decay */
+    co_score *scores; /* (workers) gathered from them; NULL when there is one */
+    float *own_stats; /* (statistics) this worker's, while all use common ones; or NULL */
+    float *gathered;  /* (parameters) gradients of a step's batches; NULL without --accumulate */
+    co_costs costs;   /* declared computing time; all 0 but in a simulation */
     uint32_t steps_per_epoch;
     uint64_t steps_total;
 } co_job;
@@ -58,16 +71,25 @@ CO_MUST_CHECK co_status co_job_open_training(const co_settings *settings, co_job
 /* The same without data: samples of zeros in the form of *like. For memory bills. */
 CO_MUST_CHECK co_status co_job_open_blank(const co_settings *settings, const co_dataset_info *like,
                                           co_job **out, co_error *err);
+/* The same as one of several workers: all of them open their jobs together. */
+CO_MUST_CHECK co_status co_job_open_worker(const co_settings *settings, co_comm *comm, co_job **out,
+                                           co_error *err);
 /* Opens what evaluation on the test samples needs, with these weights (a safetensors file). */
 CO_MUST_CHECK co_status co_job_open_evaluation(const co_settings *settings, const char *weights,
                                                co_job **out, co_error *err);
 void co_job_close(co_job *job); /* NULL is allowed */
 
 /* Scores the model on the test (validation, training) samples; the training samples as they are,
- * without augmentation. */
+ * without augmentation. Of several workers each takes its share of them, and all get the score over
+ * all samples; they first agree on batch norm's statistics. */
 CO_MUST_CHECK co_status co_job_evaluate_train(co_job *job, co_score *out, co_error *err);
 CO_MUST_CHECK co_status co_job_evaluate_test(co_job *job, co_score *out, co_error *err);
 CO_MUST_CHECK co_status co_job_evaluate_validation(co_job *job, co_score *out, co_error *err);
+
+/* All workers together: their model has common batch norm statistics (--bn-workers) until `end`,
+ * which gives each its own back. With one worker, nothing happens. */
+CO_MUST_CHECK co_status co_job_common_stats_begin(co_job *job, co_error *err);
+void co_job_common_stats_end(co_job *job);
 
 /* How the settings want the data set to be opened. */
 co_dataset_options co_job_dataset_options(const co_settings *settings);

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "data/normalise.h"
 #include "train/job_parts.h"
+#include "train/job_workers.h"
 
 /* The rule behind --normalize; `dataset` means the usual one of each set. */
 static co_normalise_rule rule_of(const co_settings *settings, const co_dataset_info *info)
@@ -54,7 +55,7 @@ co_dataset_options co_job_dataset_options(const co_settings *settings)
     };
 }
 
-co_status co_job_open_data(co_job *job, co_error *err)
+static co_status open_data(co_job *job, co_error *err)
 {
     const co_settings *settings = job->settings;
     const co_dataset_options options = co_job_dataset_options(settings);
@@ -69,12 +70,57 @@ co_status co_job_open_no_data(co_job *job, const co_dataset_info *like, co_error
     return co_normalise(job->dataset, CO_NORMALISE_NONE, &job->pixels, err);
 }
 
+/* What ranks of one process (a simulation) would all open is opened by the first of them. */
+typedef struct opened {
+    co_dataset *dataset;
+    co_pixel_map pixels;
+} opened;
+
+co_status co_job_open_data(co_job *job, co_error *err)
+{
+    if (!job->comm->one_process) {
+        return open_data(job, err);
+    }
+    opened common = {0};
+    co_status status = job->comm->rank == 0 ? open_data(job, err) : CO_OK;
+    CO_TRY(co_comm_agree(job->comm, status, err));
+    if (job->comm->rank == 0) {
+        common = (opened){job->dataset, job->pixels};
+    }
+    CO_TRY(co_comm_broadcast(job->comm, &common, sizeof(common), 0, err));
+    job->dataset = common.dataset;
+    job->pixels = common.pixels;
+    return CO_OK;
+}
+
+/* The first one closes it, when all others have come to their end. */
+void co_job_close_data(co_job *job)
+{
+    co_error ignored = {0};
+    if (job->comm->one_process && !co_comm_alone(job->comm) && job->dataset != NULL) {
+        (void)!co_comm_barrier(job->comm, &ignored);
+        job->dataset = job->comm->rank == 0 ? job->dataset : NULL;
+    }
+    co_dataset_close(job->dataset);
+}
+
 co_status co_job_split_data(co_job *job, co_error *err)
 {
     const co_settings *settings = job->settings;
     const co_dataset_info *info = co_dataset_describe(job->dataset);
-    return co_subset_split(info->samples[CO_SPLIT_TRAIN], settings->train_split, settings->val,
-                           settings->seed, &job->train_subset, &job->validation_subset, err);
+    CO_TRY(co_subset_split(info->samples[CO_SPLIT_TRAIN], settings->train_split, settings->val,
+                           settings->seed, &job->train_subset, &job->validation_subset, err));
+    return co_job_deal_samples(job, err);
+}
+
+/* One sample per worker is the least that can be dealt out. */
+static co_status check_dealt(const co_job *job, co_error *err)
+{
+    if (job->train_subset.count < (uint32_t)job->comm->size) {
+        return co_fail(err, CO_USAGE, "%d workers, but %u training samples: each needs one",
+                       job->comm->size, job->train_subset.count);
+    }
+    return CO_OK;
 }
 
 static co_augment augment_of(const co_job *job)
@@ -99,14 +145,24 @@ static co_augment augment_of(const co_job *job)
 co_status co_job_open_train_loader(co_job *job, co_error *err)
 {
     const co_settings *settings = job->settings;
+    const bool dealt = !co_comm_alone(job->comm) &&
+                       settings->partition == CO_CONF_PARTITION_SAMPLER;
+    const bool same = !co_comm_alone(job->comm) && settings->partition == CO_CONF_PARTITION_WHOLE;
+    if (dealt) {
+        CO_TRY(check_dealt(job, err));
+    }
     const co_loader_options options = {
         .split = CO_SPLIT_TRAIN,
         .indices = job->train_subset.indices,
         .count = job->train_subset.count,
+        .deal = dealt ? (uint32_t)job->comm->size : 0,
+        .dealt = (uint32_t)job->comm->rank,
+        .deal_padded = settings->uneven == CO_CONF_UNEVEN_PAD,
+        .replica = same ? (uint32_t)job->comm->rank : 0,
         .batch = settings->batch_size,
         .shuffle = settings->shuffle,
         .drop_last = settings->drop_last,
-        .threads = settings->loader_threads,
+        .threads = co_job_loader_threads(job),
         .seed = settings->seed,
         .augment = augment_of(job),
     };
@@ -121,10 +177,11 @@ static int evaluation_threads(const co_job *job)
 
 co_status co_job_open_validation_loader(co_job *job, co_error *err)
 {
+    const co_job_piece piece = co_job_share(job, job->validation_subset.count);
     const co_loader_options options = {
         .split = CO_SPLIT_TRAIN,
-        .indices = job->validation_subset.indices,
-        .count = job->validation_subset.count,
+        .indices = job->validation_subset.indices + piece.begin,
+        .count = piece.count,
         .batch = co_settings_eval_batch_size(job->settings),
         .threads = evaluation_threads(job),
         .once = true,
@@ -137,10 +194,12 @@ co_status co_job_open_validation_loader(co_job *job, co_error *err)
 
 co_status co_job_open_train_eval_loader(co_job *job, co_error *err)
 {
+    /* Workers that have samples of their own evaluate no training samples (conf/check.c). */
+    const co_job_piece piece = co_job_share(job, job->train_subset.count);
     const co_loader_options options = {
         .split = CO_SPLIT_TRAIN,
-        .indices = job->train_subset.indices,
-        .count = job->train_subset.count,
+        .indices = job->train_subset.indices + piece.begin,
+        .count = piece.count,
         .batch = co_settings_eval_batch_size(job->settings),
         .threads = evaluation_threads(job),
         .once = true,
@@ -154,6 +213,8 @@ co_status co_job_open_test_loader(co_job *job, co_error *err)
 {
     const co_loader_options options = {
         .split = CO_SPLIT_TEST,
+        .piece_begin = co_job_share(job, co_job_test_samples(job)).begin,
+        .piece_count = co_job_share(job, co_job_test_samples(job)).count,
         .batch = co_settings_eval_batch_size(job->settings),
         .threads = evaluation_threads(job),
         .once = true,

@@ -4,10 +4,11 @@
 #include "conf/yaml.h"
 #include "graph/models/models.h"
 #include "train/job_parts.h"
+#include "train/job_workers.h"
 
 int co_job_threads(const co_settings *settings)
 {
-    return settings->threads > 0 ? settings->threads : co_cpu_count();
+    return settings->threads > 0 ? settings->threads : settings->workers > 1 ? 1 : co_cpu_count();
 }
 
 const char *co_job_isa_word(const co_settings *settings)
@@ -81,16 +82,17 @@ co_status co_job_compile(co_job *job, bool training, co_error *err)
     const int batch = settings->batch_size;
     const int eval_batch = co_settings_eval_batch_size(settings);
     if (training) {
-        co_plan_table_want_all(&job->plans, CO_TRAIN, job->train_subset.count, batch,
+        co_plan_table_want_all(&job->plans, CO_TRAIN, co_loader_samples(job->train_loader), batch,
                                settings->drop_last);
-        co_plan_table_want_all(&job->plans, CO_EVAL, job->validation_subset.count, eval_batch,
+        co_plan_table_want_all(&job->plans, CO_EVAL,
+                               co_job_share(job, job->validation_subset.count).count, eval_batch,
                                false);
         if (settings->evaluate_train || settings->model_accuracy) {
             co_plan_table_want_all(&job->plans, CO_EVAL, job->train_subset.count, eval_batch,
                                    false);
         }
     }
-    uint32_t test_samples = co_dataset_describe(job->dataset)->samples[CO_SPLIT_TEST];
+    uint32_t test_samples = co_job_share(job, co_job_test_samples(job)).count;
     co_plan_table_want_all(&job->plans, CO_EVAL, test_samples, eval_batch, false);
     void *block = NULL;
     CO_TRY(co_alloc((size_t)eval_batch, sizeof(int32_t), "predicted classes", &block, err));

@@ -8,6 +8,7 @@
 CO_MUST_CHECK co_status co_job_open_data(co_job *job, co_error *err);
 CO_MUST_CHECK co_status co_job_open_no_data(co_job *job, const co_dataset_info *like,
                                             co_error *err); /* zeros */
+void co_job_close_data(co_job *job);
 CO_MUST_CHECK co_status co_job_split_data(co_job *job, co_error *err);
 CO_MUST_CHECK co_status co_job_open_train_loader(co_job *job, co_error *err);
 CO_MUST_CHECK co_status co_job_open_validation_loader(co_job *job, co_error *err);

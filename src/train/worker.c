@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "train/job_workers.h"
 #include "train/observe.h"
 #include "train/worker_parts.h"
 
@@ -33,15 +34,45 @@ static void gather(const worker *w, const co_phase *phase, const part *p)
     }
 }
 
-static co_status backward(worker *w, co_plan *plan, const part *p, co_error *err)
+/* Why this process was asked not to go on; NULL: it was not. */
+static const char *asked_to_stop(const worker *w)
+{
+    const co_settings *settings = w->job->settings;
+    const atomic_int *stop = w->options->stop;
+    if (stop != NULL && atomic_load_explicit(stop, memory_order_relaxed) != 0) {
+        return "a signal";
+    }
+    if (settings->max_minutes > 0.0 &&
+        co_announce_seconds(w->options->announcer) >= 60.0 * settings->max_minutes) {
+        return "--max-minutes";
+    }
+    return NULL;
+}
+
+/* Declared time of a batch: a third forward, the rest backward, as its operations are counted. */
+static double batch_cost(const worker *w, int rows)
+{
+    return w->job->costs.train[0] * rows + w->job->costs.train[1];
+}
+
+static double backward_cost(const worker *w, const part *p)
+{
+    return batch_cost(w, p->rows) * 2.0 / 3.0;
+}
+
+static co_status backward(worker *w, co_plan *plan, const part *p, const step_report *report,
+                          co_error *err)
 {
     co_strategy *strategy = w->job->strategy;
     co_track *track = co_worker_track(w);
     uint64_t begin = co_track_now(track);
+    strategy->loss = report->loss;
+    strategy->stop = asked_to_stop(w) != NULL;
     int count = 0;
     const co_phase *phases = w->ops->phases(plan, &count);
     for (int i = 0; i < count; i++) {
         CO_TRY(w->ops->backward(plan, i, err));
+        co_comm_compute(w->job->comm, backward_cost(w, p) * phases[i].share);
         if (!(p->first && p->last)) {
             gather(w, &phases[i], p);
         }
@@ -67,6 +98,7 @@ static co_status compute_gradient(worker *w, const co_batch *batch, const part *
     co_track *track = co_worker_track(w);
     uint64_t begin = co_track_now(track);
     CO_TRY(w->ops->forward(plan, batch, err));
+    co_comm_compute(w->job->comm, batch_cost(w, batch->rows) / 3.0);
     co_track_end(track, begin, "forward", "forward");
     begin = co_track_now(track);
     co_loss_term terms[CO_MAX_LOSS_TERMS];
@@ -77,7 +109,7 @@ static co_status compute_gradient(worker *w, const co_batch *batch, const part *
     co_track_end(track, begin, "loss", "loss");
     double rows = (double)p->rows + (double)p->rows_before;
     report->loss += (loss - report->loss) * (p->rows / rows);
-    return backward(w, plan, p, err);
+    return backward(w, plan, p, report, err);
 }
 
 /* torch.nn.utils.clip_grad_norm_ with the norm 2. All workers see the same norm. */
@@ -100,7 +132,10 @@ static co_status update(worker *w, step_report *report, co_error *err)
     bool changed = false;
     co_track *track = co_worker_track(w);
     uint64_t begin = co_track_now(track);
+    co_comm_at(job->comm, w->progress->step + 1, "reduce");
     CO_TRY(strategy->ops->reduce(strategy, &reduction, err));
+    report->loss = reduction.loss;
+    w->stopping = reduction.stop;
     co_track_end(track, begin, "communicate", "reduce");
     begin = co_track_now(track);
     CO_TRY(job->agent->ops->gradient(job->agent, model, &changed, err));
@@ -117,7 +152,9 @@ static co_status update(worker *w, step_report *report, co_error *err)
     if (job->settings->clip_norm > 0.0) {
         clip(w, report->gradient_norm);
     }
+    co_comm_at(job->comm, w->progress->step + 1, "update");
     CO_TRY(strategy->ops->apply(strategy, &report->hyper, err));
+    co_comm_compute(job->comm, job->costs.update);
     if (job->ema != NULL) {
         co_ema_update(job->ema);
     }
@@ -167,18 +204,17 @@ static double weight_norm(const worker *w)
     return sqrt(w->ops->sum_squares(model->backend, model->graph->param_floats, model->params));
 }
 
-static void announce_step(worker *w, const step_report *report)
+static void announce_step(worker *w, const step_report *report, const co_score *epoch)
 {
     const co_progress *progress = w->progress;
     double now = co_announce_seconds(w->options->announcer);
     double images = (double)(progress->result.images - w->mark_images);
-    const co_score *epoch = &progress->epoch_score;
     co_event event = {.kind = CO_EVENT_STEP, .seconds = now};
     event.step = (co_event_step){
         .step = progress->step,
         .epoch = progress->epoch + 1,
         .step_in_epoch = progress->step_in_epoch,
-        .images = (uint32_t)report->rows,
+        .images = (uint32_t)(report->rows * w->job->comm->size),
         .loss = report->loss,
         .running_loss = progress->running_loss,
         .accuracy = co_score_accuracy(&report->score),
@@ -207,7 +243,7 @@ static void count_step(worker *w, const step_report *report)
     progress->step++;
     progress->step_in_epoch++;
     progress->result.steps = progress->step;
-    progress->result.images += (uint64_t)report->rows;
+    progress->result.images += (uint64_t)report->rows * (uint64_t)w->job->comm->size;
     score->loss_sum += report->score.loss_sum;
     score->rows += report->score.rows;
     score->correct += report->score.correct;
@@ -243,22 +279,20 @@ static void announce_epoch(worker *w, double duration)
     co_announce(w->options->announcer, &event);
 }
 
-/* Why the run should not go on now; NULL: it should. */
+/* Why the run should not go on now; NULL: it should. Several workers stop after the same step: they
+ * agree in its reduction that one of them was asked to. */
 static const char *reason_to_stop(const worker *w)
 {
     const co_settings *settings = w->job->settings;
-    const atomic_int *stop = w->options->stop;
-    if (stop != NULL && atomic_load_explicit(stop, memory_order_relaxed) != 0) {
-        return "a signal";
+    const char *reason = asked_to_stop(w);
+    if (!co_comm_alone(w->job->comm)) {
+        reason = !w->stopping ? NULL : reason != NULL ? reason : "another worker";
     }
-    if (settings->stop_at_step > 0 && w->progress->step >= settings->stop_at_step) {
-        return "--stop-at-step";
+    if (reason == NULL && settings->stop_at_step > 0 &&
+        w->progress->step >= settings->stop_at_step) {
+        reason = "--stop-at-step";
     }
-    if (settings->max_minutes > 0.0 &&
-        co_announce_seconds(w->options->announcer) >= 60.0 * settings->max_minutes) {
-        return "--max-minutes";
-    }
-    return NULL;
+    return reason;
 }
 
 /* S2's crash_iteration: the run dies at the start of that step, with nothing saved. */
@@ -299,18 +333,22 @@ static co_status time_step(worker *w, uint64_t begin_ns, co_error *err)
     return co_observe_plans(&w->job->plans, NULL, err);
 }
 
-/* What the sinks are told of a step. */
-static void tell_step(worker *w, const step_report *report)
+/* What the sinks are told of a step: the samples of all workers. */
+static co_status tell_step(worker *w, step_report *report, co_error *err)
 {
     const co_job *job = w->job;
     uint64_t step = w->progress->step;
     uint64_t every = job->settings->tb_histograms_every;
     if (step % (uint64_t)job->settings->log_interval == 0 || step == job->steps_total) {
-        announce_step(w, report);
+        co_score epoch = w->progress->epoch_score;
+        CO_TRY(co_job_sum_score(job, &report->score, err));
+        CO_TRY(co_job_sum_score(job, &epoch, err));
+        announce_step(w, report, &epoch);
     }
     if (every > 0 && step % every == 0) {
         co_announce_histograms(w->options->announcer, job->model, step, w->progress->epoch + 1);
     }
+    return CO_OK;
 }
 
 static co_status one_step(worker *w, co_error *err)
@@ -324,7 +362,7 @@ static co_status one_step(worker *w, co_error *err)
     }
     count_step(w, &report);
     CO_TRY(time_step(w, begin, err));
-    tell_step(w, &report);
+    CO_TRY(tell_step(w, &report, err));
     if (w->options->trace != NULL) {
         co_worker_trace(w);
     }
@@ -351,9 +389,10 @@ static co_status train_epoch(worker *w, co_error *err)
 }
 
 /* The epoch is told, and the next one is begun. */
-static void end_epoch(worker *w)
+static co_status end_epoch(worker *w, co_error *err)
 {
     co_progress *progress = w->progress;
+    CO_TRY(co_job_sum_score(w->job, &progress->epoch_score, err));
     double duration = progress->epoch_seconds + w->epoch_seconds;
     progress->result.epochs += progress->step_in_epoch == w->job->steps_per_epoch;
     progress->result.train_seconds += duration;
@@ -365,6 +404,7 @@ static void end_epoch(worker *w)
     progress->step_in_epoch = 0;
     progress->epoch_score = (co_score){0};
     progress->epoch_seconds = 0.0;
+    return CO_OK;
 }
 
 /* What is saved comes from before the events of the stop: they are not part of the whole run. */
@@ -377,7 +417,7 @@ static co_status stop_here(worker *w, co_error *err)
         CO_TRY(co_checkpoints_save(w->options->checkpoints, err));
     }
     uint64_t step = progress->step;
-    end_epoch(w);
+    CO_TRY(end_epoch(w, err));
     return co_fail(err, CO_STOPPED, "stopped by %s after step %llu of %llu", w->stopped_by,
                    (unsigned long long)step, (unsigned long long)w->job->steps_total);
 }
@@ -415,7 +455,7 @@ static co_status run(worker *w, co_error *err)
         if (last && w->options->checkpoints != NULL) {
             CO_TRY(co_checkpoints_last(w->options->checkpoints, err));
         }
-        end_epoch(w);
+        CO_TRY(end_epoch(w, err));
         CO_TRY(check_test_samples(w, err));
         if (is_evaluation_due(w, last)) {
             CO_TRY(co_worker_evaluate(w, last, &enough, err));

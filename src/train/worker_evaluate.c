@@ -43,11 +43,12 @@ static co_status evaluate_splits(worker *w, bool last, co_error *err)
     const co_settings *settings = w->job->settings;
     co_train_result *result = &w->progress->result;
     bool both = last && settings->model_accuracy;
+    co_comm_at(w->job->comm, w->progress->step, "evaluation");
     if (settings->evaluate_train || both) {
         CO_TRY(evaluate_split(w, CO_EVENT_SPLIT_TRAIN, co_job_evaluate_train,
                               &result->train_evaluated, err));
     }
-    if (w->job->validation_loader != NULL) {
+    if (w->job->validation_subset.count > 0) {
         CO_TRY(evaluate_split(w, CO_EVENT_SPLIT_VAL, co_job_evaluate_validation,
                               &result->validation, err));
     }

@@ -13,6 +13,7 @@ typedef struct worker {
     const co_backend_ops *ops;
     int classes;
     const char *stopped_by; /* NULL: nothing */
+    bool stopping;          /* one of several workers was asked to stop, and all know */
     double epoch_seconds;   /* of the epoch under way, in this process since it began or went on */
     double mark_seconds;    /* time and images of the last step event: the recent rate */
     uint64_t mark_images;

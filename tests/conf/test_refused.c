@@ -234,16 +234,7 @@ static void test_later(void **state)
     static const char *const cases[][2] = {
         {"--tasksets-config", "continual learning"},
         {"--agent-config", "continual learning"},
-        {"--shard", "many workers (0.4)"},
-        {"--fp16-allreduce", "many workers (0.4)"},
-        {"--use-adasum", "many workers (0.4)"},
-        {"--batches-per-allreduce", "many workers (0.4)"},
-        {"--gradient-predivide-factor", "many workers (0.4)"},
-        {"--workers", "many workers (0.4)"},
-        {"--world_size", "many workers (0.4)"},
-        {"--split_dataset", "many workers (0.4)"},
-        {"--split_labels", "many workers (0.4)"},
-        {"--split_labels_unscaled", "many workers (0.4)"},
+        {"--world_size", "parameter servers"},
         {"--delay", "delayed and slow workers"},
         {"--slow_worker_1", "delayed and slow workers"},
         {"--delay_intensity", "delayed and slow workers"},
@@ -266,8 +257,10 @@ static void test_later(void **state)
     }
     FAIL("FILE:1:1: 'agent' arrives with continual learning; this version does not have it",
          .file = "agent: icarl\n");
-    FAIL("COHORT_WORKERS: 'workers' arrives with many workers (0.4); this version does not have it",
-         .environment = {"COHORT_WORKERS=4", NULL});
+    FAIL("COHORT_WORLD_SIZE: 'world_size' arrives with parameter servers; this version does not "
+         "have "
+         "it",
+         .environment = {"COHORT_WORLD_SIZE=4", NULL});
     FAIL(
         "--cuda: CUDA arrives with half precision and CUDA; this version computes on the processor",
         .arguments = {"--cuda", NULL});
@@ -295,9 +288,9 @@ static void test_asking_for_nothing(void **state)
 static void test_wrong_command(void **state)
 {
     (void)state;
-    FAIL("--epochs: has no meaning for 'cohort doctor' (it is for: train)",
+    FAIL("--epochs: has no meaning for 'cohort doctor' (it is for: train, sim, calibrate)",
          .command = CO_COMMAND_DOCTOR, .arguments = {"--epochs", "3", NULL});
-    FAIL("--shuffle: has no meaning for 'cohort models' (it is for: train)",
+    FAIL("--shuffle: has no meaning for 'cohort models' (it is for: train, sim, calibrate)",
          .command = CO_COMMAND_MODELS, .arguments = {"--shuffle", NULL});
 }
 
@@ -324,7 +317,7 @@ static void test_commands(void **state)
     fail_command("zebra", "", "unknown command 'zebra'; 'cohort --help' lists them");
     fail_command("data", "",
                  "'cohort data' needs one of: data check, data info, data fetch, "
-                 "data generate");
+                 "data generate, data partition");
     fail_command("data", "chekc", "'cohort data' has no 'chekc'; did you mean 'data check'?");
     fail_command("resume", "", "a run is resumed with 'cohort train --resume PATH'");
 }

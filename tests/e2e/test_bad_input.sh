@@ -12,7 +12,7 @@ expect 2 "batch-size" "${run[@]}" --batch-sise 3
 expect 2 "--batch-size" "${run[@]}" --batch-size many
 expect 2 "--batch-size" "${run[@]}" --batch-size 0
 expect 2 "--lr" "${run[@]}" --lr -1
-expect 2 "arrives with" "${run[@]}" --use-adasum
+expect 2 "arrives with" "${run[@]}" --delay
 expect 2 "lenet5" "${run[@]}" --model lenet
 expect 2 "mnist" "${run[@]}" --dataset minst
 expect 2 "nesterov" "${run[@]}" --nesterov --momentum 0

@@ -37,5 +37,5 @@ if [[ $said == *fine* ]]; then
     exit 1
 fi
 
-libraries=("${CO_BUILD_DIR:-build}"/libco_*.a)
+libraries=("${CO_BUILD_DIR:-build}"/libco_*.a) # the engines too
 nm -A -f sysv "${libraries[@]}" | awk -f "$here/writable.awk"

@@ -1,0 +1,160 @@
+#include "cli/workers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "cli/launch.h"
+#include "co_build.h"
+
+/* What all workers must have in common. */
+typedef struct identity {
+    char build[64];
+    char settings[CO_HASH_TEXT_SIZE];
+} identity;
+
+/* The line of `mine` that is not in `theirs` as it stands, cut to a length that can be shown. */
+static void first_difference(const char *mine, const char *theirs, char out[120])
+{
+    const char *line = mine;
+    out[0] = '\0';
+    while (*line != '\0') {
+        size_t length = strcspn(line, "\n");
+        if (strncmp(line, theirs, length) != 0) {
+            (void)snprintf(out, 120, "%.*s", (int)(length < 100 ? length : 100), line);
+            return;
+        }
+        line += length + (line[length] == '\n');
+        theirs += length + (theirs[length] == '\n');
+    }
+}
+
+/* Rank 0's settings as text, to show where this worker's are different. */
+static co_status compare_settings(co_comm *comm, const char *mine, bool same, co_error *err)
+{
+    uint64_t length = strlen(mine);
+    CO_TRY(co_comm_broadcast(comm, &length, sizeof(length), 0, err));
+    void *block = NULL;
+    CO_TRY(co_alloc(length + 1, 1, "settings of rank 0", &block, err));
+    char *first = block;
+    if (comm->rank == 0) {
+        memcpy(first, mine, length + 1);
+    }
+    char difference[120] = "";
+    co_status status = co_comm_broadcast(comm, first, length, 0, err);
+    first_difference(mine, first, difference);
+    co_free(first);
+    CO_TRY(status);
+    return same ? CO_OK
+                : co_fail(err, CO_USAGE, "has other settings than rank 0: '%s'", difference);
+}
+
+static co_status compare(co_comm *comm, const identity *mine, const char *settings, co_error *err)
+{
+    identity first = *mine;
+    CO_TRY(co_comm_broadcast(comm, &first, sizeof(first), 0, err));
+    co_status status = CO_OK;
+    if (strcmp(first.build, mine->build) != 0) {
+        status = co_fail(err, CO_USAGE, "runs another program than rank 0: %s, not %s", mine->build,
+                         first.build);
+    }
+    CO_TRY(co_comm_agree(comm, status, err));
+    status = compare_settings(comm, settings, strcmp(first.settings, mine->settings) == 0, err);
+    return co_comm_agree(comm, status, err);
+}
+
+static co_status shake_hands(co_cli *cli, co_comm *comm, co_error *err)
+{
+    identity mine = {0};
+    char *settings = NULL;
+    (void)snprintf(mine.build, sizeof(mine.build), "cohort %s %s %s", CO_BUILD_VERSION,
+                   CO_BUILD_COMMIT, CO_BUILD_TYPE);
+    CO_TRY(co_conf_dump(&cli->conf, &settings, err));
+    co_hash_text(co_hash_bytes(settings, strlen(settings)), mine.settings);
+    co_status status = compare(comm, &mine, settings, err);
+    co_free(settings);
+    return status;
+}
+
+/* The number that was started counts; one that was asked for must agree with it. */
+static co_status check_number(co_cli *cli, const co_comm *comm, co_error *err)
+{
+    co_settings *settings = &cli->conf.values;
+    if (settings->workers > 1 && settings->workers != comm->size) {
+        return co_fail(err, CO_USAGE, "--workers %d, but %d were started", settings->workers,
+                       comm->size);
+    }
+    settings->workers = comm->size;
+    if (comm->simulated) { /* helper threads know no virtual time */
+        settings->loader_threads = 0;
+        settings->threads = 1;
+    }
+    return co_conf_check_many(&cli->conf, err);
+}
+
+static co_status join(co_cli *cli, co_comm **comm, co_error *err)
+{
+    if (!cli->engine->simulated) {
+        co_launch_tie_to_parent();
+    }
+    co_comm *joined = NULL;
+    CO_TRY(cli->engine->open(&joined, err));
+    joined->deadline = cli->conf.values.deadline;
+    *comm = joined;
+    co_status status = check_number(cli, joined, err);
+    CO_TRY(co_comm_agree(joined, status, err));
+    return shake_hands(cli, joined, err);
+}
+
+co_status co_workers_join(co_cli *cli, co_comm **comm, bool *front, co_error *err)
+{
+    *front = false;
+    if (cli->engine->simulated || co_launch_ranks() > 1) {
+        return join(cli, comm, err);
+    }
+    if (cli->conf.values.workers > 1) {
+        *front = true;
+        return CO_OK;
+    }
+    return co_comm_single(comm, err);
+}
+
+co_status co_workers_start(co_cli *cli, co_error *err)
+{
+    if (cli->engine->missing) {
+        co_comm *none = NULL;
+        return cli->engine->open(&none, err);
+    }
+    const co_settings *settings = &cli->conf.values;
+    return co_launch_workers(cli, settings->workers, settings->hosts, err);
+}
+
+void co_workers_tell(const co_comm *comm, co_error *err)
+{
+    if (co_comm_alone(comm)) {
+        return;
+    }
+    if (comm->rank == 0) {
+        (void)fprintf(stderr, "cohort: %s\n", err->text);
+        (void)fflush(NULL);
+        co_launch_report_told();
+    }
+    err->text[0] = '\0';
+}
+
+void co_workers_fail_alone(co_comm *comm, const co_error *err)
+{
+    if (co_comm_alone(comm)) {
+        return;
+    }
+    if (err->status == CO_PEER) { /* it says who says it */
+        (void)fprintf(stderr, "cohort: %s\n", err->text);
+    } else {
+        (void)fprintf(stderr, "cohort: rank %d (%s): %s\n", comm->rank, comm->names[comm->rank],
+                      err->text);
+    }
+    (void)fflush(NULL);
+    co_launch_report_failure((int)err->status);
+    co_comm_end(comm, (int)err->status);
+}

@@ -1,0 +1,322 @@
+#include "comm/comm.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+/* ---- one worker ---- */
+
+typedef struct single {
+    co_comm base;
+    char name[1][CO_HOST_NAME_SIZE];
+    int host_of[1];
+} single;
+
+typedef struct single_window {
+    co_window base;
+    void *part[1];
+} single_window;
+
+static void single_close(co_comm *comm)
+{
+    co_free(comm);
+}
+
+static void single_end(co_comm *comm, int code)
+{
+    (void)comm;
+    (void)code;
+}
+
+static co_status single_broadcast(co_comm *comm, void *data, size_t bytes, int root, co_error *err)
+{
+    (void)comm;
+    (void)data;
+    (void)bytes;
+    (void)root;
+    (void)err;
+    return CO_OK;
+}
+
+static co_status single_gather(co_comm *comm, const void *mine, size_t bytes, void *all,
+                               co_error *err)
+{
+    (void)comm;
+    (void)err;
+    memcpy(all, mine, bytes);
+    return CO_OK;
+}
+
+static co_status single_start_sum(co_comm *comm, float *data, size_t count, co_request *out,
+                                  co_error *err)
+{
+    (void)comm;
+    (void)data;
+    (void)count;
+    (void)err;
+    *out = (co_request){.peer = -1};
+    return CO_OK;
+}
+
+static co_status single_start_send(co_comm *comm, const void *data, size_t bytes, int to, int tag,
+                                   co_request *out, co_error *err)
+{
+    (void)comm;
+    (void)data;
+    (void)bytes;
+    (void)out;
+    return co_fail(err, CO_INTERNAL, "message %d to rank %d, but there is one worker", tag, to);
+}
+
+static co_status single_start_receive(co_comm *comm, void *data, size_t bytes, int from, int tag,
+                                      co_request *out, co_error *err)
+{
+    (void)comm;
+    (void)data;
+    (void)bytes;
+    (void)out;
+    return co_fail(err, CO_INTERNAL, "message %d from rank %d, but there is one worker", tag, from);
+}
+
+static co_status single_wait(co_comm *comm, co_request *requests, int count, co_error *err)
+{
+    (void)comm;
+    (void)requests;
+    (void)count;
+    (void)err;
+    return CO_OK;
+}
+
+static void single_progress(co_comm *comm, co_request *requests, int count)
+{
+    (void)comm;
+    (void)requests;
+    (void)count;
+}
+
+static void single_window_close(co_window *window)
+{
+    co_free(((single_window *)window)->part[0]);
+    co_free(window);
+}
+
+static co_status single_window_open(co_comm *comm, size_t bytes, co_window **out, co_error *err)
+{
+    void *block = NULL;
+    CO_TRY(co_alloc(1, sizeof(single_window), "window", &block, err));
+    single_window *window = block;
+    window->base = (co_window){.comm = comm, .parts = 1, .part = window->part, .bytes = bytes};
+    co_status status = co_alloc(bytes, 1, "window", &window->part[0], err);
+    if (status != CO_OK) {
+        co_free(window);
+        return status;
+    }
+    *out = &window->base;
+    return CO_OK;
+}
+
+static co_status single_window_barrier(co_window *window, co_error *err)
+{
+    (void)window;
+    (void)err;
+    return CO_OK;
+}
+
+static void single_compute(co_comm *comm, double seconds)
+{
+    (void)comm;
+    (void)seconds;
+}
+
+static const co_comm_ops single_ops = {
+    .name = "single",
+    .close = single_close,
+    .end = single_end,
+    .broadcast = single_broadcast,
+    .gather = single_gather,
+    .start_sum = single_start_sum,
+    .start_send = single_start_send,
+    .start_receive = single_start_receive,
+    .wait = single_wait,
+    .progress = single_progress,
+    .window_open = single_window_open,
+    .window_close = single_window_close,
+    .window_barrier = single_window_barrier,
+    .compute = single_compute,
+};
+
+co_status co_comm_single(co_comm **out, co_error *err)
+{
+    void *block = NULL;
+    CO_TRY(co_alloc(1, sizeof(single), "worker", &block, err));
+    single *one = block;
+    if (gethostname(one->name[0], sizeof(one->name[0]) - 1) != 0) {
+        (void)snprintf(one->name[0], sizeof(one->name[0]), "this host");
+    }
+    one->base = (co_comm){
+        .ops = &single_ops,
+        .size = 1,
+        .hosts = 1,
+        .host_size = 1,
+        .host_of = one->host_of,
+        .names = (const char(*)[CO_HOST_NAME_SIZE])one->name,
+        .clock = co_clock_system,
+        .phase = "start",
+    };
+    *out = &one->base;
+    return CO_OK;
+}
+
+/* ---- any engine ---- */
+
+void co_comm_close(co_comm *comm)
+{
+    if (comm != NULL) {
+        comm->ops->close(comm);
+    }
+}
+
+void co_comm_end(co_comm *comm, int code)
+{
+    comm->ops->end(comm, code);
+}
+
+/* The counts of MPI-3 are ints. */
+static co_status check_bytes(size_t bytes, co_error *err)
+{
+    if (bytes > INT_MAX) {
+        return co_fail(err, CO_UNSUPPORTED,
+                       "a message of %zu bytes between workers: 2 GiB is the most", bytes);
+    }
+    return CO_OK;
+}
+
+co_status co_comm_broadcast(co_comm *comm, void *data, size_t bytes, int root, co_error *err)
+{
+    CO_TRY(check_bytes(bytes, err));
+    return comm->ops->broadcast(comm, data, bytes, root, err);
+}
+
+co_status co_comm_gather(co_comm *comm, const void *mine, size_t bytes, void *all, co_error *err)
+{
+    CO_TRY(check_bytes(bytes * (size_t)comm->size, err));
+    return comm->ops->gather(comm, mine, bytes, all, err);
+}
+
+co_status co_comm_barrier(co_comm *comm, co_error *err)
+{
+    float none = 0.0F;
+    co_request request = {0};
+    CO_TRY(comm->ops->start_sum(comm, &none, 1, &request, err));
+    return comm->ops->wait(comm, &request, 1, err);
+}
+
+co_status co_comm_start_sum(co_comm *comm, float *data, size_t count, co_request *out,
+                            co_error *err)
+{
+    CO_TRY(check_bytes(count * sizeof(float), err));
+    return comm->ops->start_sum(comm, data, count, out, err);
+}
+
+co_status co_comm_start_send(co_comm *comm, const void *data, size_t bytes, int to, int tag,
+                             co_request *out, co_error *err)
+{
+    CO_TRY(check_bytes(bytes, err));
+    return comm->ops->start_send(comm, data, bytes, to, tag, out, err);
+}
+
+co_status co_comm_start_receive(co_comm *comm, void *data, size_t bytes, int from, int tag,
+                                co_request *out, co_error *err)
+{
+    CO_TRY(check_bytes(bytes, err));
+    return comm->ops->start_receive(comm, data, bytes, from, tag, out, err);
+}
+
+co_status co_comm_send(co_comm *comm, const void *data, size_t bytes, int to, int tag,
+                       co_error *err)
+{
+    co_request request = {0};
+    CO_TRY(co_comm_start_send(comm, data, bytes, to, tag, &request, err));
+    return comm->ops->wait(comm, &request, 1, err);
+}
+
+co_status co_comm_receive(co_comm *comm, void *data, size_t bytes, int from, int tag, co_error *err)
+{
+    co_request request = {0};
+    CO_TRY(co_comm_start_receive(comm, data, bytes, from, tag, &request, err));
+    return comm->ops->wait(comm, &request, 1, err);
+}
+
+co_status co_comm_wait(co_comm *comm, co_request *requests, int count, co_error *err)
+{
+    return comm->ops->wait(comm, requests, count, err);
+}
+
+void co_comm_progress(co_comm *comm, co_request *requests, int count)
+{
+    comm->ops->progress(comm, requests, count);
+}
+
+co_status co_window_open(co_comm *comm, size_t bytes, co_window **out, co_error *err)
+{
+    return comm->ops->window_open(comm, bytes, out, err);
+}
+
+void co_window_close(co_window *window)
+{
+    if (window != NULL) {
+        window->comm->ops->window_close(window);
+    }
+}
+
+co_status co_window_barrier(co_window *window, co_error *err)
+{
+    return window->comm->ops->window_barrier(window, err);
+}
+
+/* ---- agreeing ---- */
+
+static int first_failed(const co_status *all, int size)
+{
+    for (int rank = 0; rank < size; rank++) {
+        if (all[rank] != CO_OK) {
+            return rank;
+        }
+    }
+    return -1;
+}
+
+co_status co_comm_agree(co_comm *comm, co_status mine, co_error *err)
+{
+    if (comm->size == 1) {
+        return mine;
+    }
+    void *block = NULL;
+    CO_TRY(co_alloc((size_t)comm->size, sizeof(co_status), "status of the workers", &block, err));
+    co_status *all = block;
+    co_error trouble = {0};
+    co_status status = co_comm_gather(comm, &mine, sizeof(mine), all, &trouble);
+    int failed = status == CO_OK ? first_failed(all, comm->size) : -1;
+    co_status agreed = failed >= 0 ? all[failed] : CO_OK;
+    co_free(all);
+    if (status == CO_OK && failed >= 0) {
+        co_error told = *err;
+        status = co_comm_broadcast(comm, &told, sizeof(told), failed, &trouble);
+        told.text[sizeof(told.text) - 1] = '\0';
+        /* What every rank would say, a missing file, say, is rank 0's to tell. */
+        if (failed == 0) {
+            (void)co_fail(err, agreed, "%s", told.text);
+        } else {
+            (void)co_fail(err, agreed, "rank %d (%s): %.900s", failed, comm->names[failed],
+                          told.text);
+        }
+    }
+    if (status != CO_OK) {
+        *err = trouble;
+        return status;
+    }
+    return agreed;
+}

@@ -1,0 +1,150 @@
+/* Workers and how they speak to each other: ranks, collectives, point to point, shared memory
+ * inside a host, waiting with a deadline, declared computing time.
+ *
+ * An engine makes a co_comm: co_comm_single (one worker, no library at all), Open MPI (program
+ * cohort) or SimGrid (program cohort-sim); the last two are one source, src/comm/mpi. Nothing
+ * above this folder knows MPI. The co_comm belongs to whoever opened it; one thread, the main
+ * thread, makes all calls. A buffer that was handed over belongs to the co_comm until the request
+ * completes, under a simulation as well: it may not be shared between ranks.
+ *
+ * Every wait ends: after the deadline with CO_PEER and a message that says who was waited for,
+ * in which step and in what. A rank that fails alone ends all others by co_comm_abort; where all
+ * ranks are at the same place, co_comm_agree tells everybody.
+ */
+#ifndef CO_COMM_COMM_H
+#define CO_COMM_COMM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/status.h"
+
+#define CO_HOST_NAME_SIZE 64
+
+typedef struct co_comm co_comm;
+typedef struct co_window co_window;
+
+/* An operation under way. Lives with its user until co_comm_wait. */
+typedef struct co_request {
+    void *handle;
+    int peer; /* -1: a collective */
+} co_request;
+
+typedef struct co_comm_ops {
+    const char *name; /* "single", "Open MPI", "SimGrid" */
+    void (*close)(co_comm *comm);
+    void (*end)(co_comm *comm, int code);
+    co_status (*broadcast)(co_comm *comm, void *data, size_t bytes, int root, co_error *err);
+    co_status (*gather)(co_comm *comm, const void *mine, size_t bytes, void *all, co_error *err);
+    co_status (*start_sum)(co_comm *comm, float *data, size_t count, co_request *out,
+                           co_error *err);
+    co_status (*start_send)(co_comm *comm, const void *data, size_t bytes, int to, int tag,
+                            co_request *out, co_error *err);
+    co_status (*start_receive)(co_comm *comm, void *data, size_t bytes, int from, int tag,
+                               co_request *out, co_error *err);
+    co_status (*wait)(co_comm *comm, co_request *requests, int count, co_error *err);
+    void (*progress)(co_comm *comm, co_request *requests, int count);
+    co_status (*window_open)(co_comm *comm, size_t bytes, co_window **out, co_error *err);
+    void (*window_close)(co_window *window);
+    co_status (*window_barrier)(co_window *window, co_error *err);
+    void (*compute)(co_comm *comm, double seconds);
+} co_comm_ops;
+
+struct co_comm {
+    const co_comm_ops *ops;
+    int rank;
+    int size;
+    int host; /* index of this rank's host, 0..hosts-1, in the order of their lowest ranks */
+    int hosts;
+    int host_rank; /* among the ranks of its host */
+    int host_size;
+    const int *host_of;                     /* (size) */
+    const char (*names)[CO_HOST_NAME_SIZE]; /* (size) host names */
+    co_clock clock;                         /* of the engine: virtual time in a simulation */
+    bool simulated;
+    bool one_process; /* all ranks share one address space */
+    double deadline;  /* seconds that a wait may take; 0: for ever */
+    uint64_t step;    /* what this rank is at, for messages: see co_comm_at */
+    const char *phase;
+};
+
+/* Memory that the ranks of one host see: each has a part of its own. */
+struct co_window {
+    co_comm *comm;
+    int parts;         /* ranks on this host */
+    void *const *part; /* (parts) by host_rank; part[comm->host_rank] is one's own */
+    size_t bytes;      /* of a part */
+};
+
+/* How a program reaches its workers. Constant. */
+typedef struct co_engine {
+    const char *name;
+    bool simulated;
+    bool missing; /* there is none: `open` says how to get one */
+    /* Joins the other ranks of a program that was started as one of several. */
+    co_status (*open)(co_comm **out, co_error *err);
+} co_engine;
+
+/* One worker. Never fails but for memory; no library is touched. */
+CO_MUST_CHECK co_status co_comm_single(co_comm **out, co_error *err);
+/* Leaves orderly: all ranks must call it. NULL is allowed. */
+void co_comm_close(co_comm *comm);
+/* Ends all ranks at once with this exit code; does not return where there are others. */
+void co_comm_end(co_comm *comm, int code);
+
+/* What messages of waits say from here on; `phase` is a literal. Costs nothing. */
+static inline void co_comm_at(co_comm *comm, uint64_t step, const char *phase)
+{
+    comm->step = step;
+    comm->phase = phase;
+}
+
+/* Collectives: all ranks call them in the same order with the same sizes. */
+CO_MUST_CHECK co_status co_comm_barrier(co_comm *comm, co_error *err);
+CO_MUST_CHECK co_status co_comm_broadcast(co_comm *comm, void *data, size_t bytes, int root,
+                                          co_error *err);
+/* all: (size, bytes), in the order of the ranks, on every rank. */
+CO_MUST_CHECK co_status co_comm_gather(co_comm *comm, const void *mine, size_t bytes, void *all,
+                                       co_error *err);
+/* Whether every rank is well: `mine` is this rank's status and *err its message. Where one failed,
+ * all return the status of the first one that did, and *err says which rank and what. */
+CO_MUST_CHECK co_status co_comm_agree(co_comm *comm, co_status mine, co_error *err);
+
+/* data[i] becomes the sum over the ranks, in whatever order is fast. */
+CO_MUST_CHECK co_status co_comm_start_sum(co_comm *comm, float *data, size_t count, co_request *out,
+                                          co_error *err);
+CO_MUST_CHECK co_status co_comm_start_send(co_comm *comm, const void *data, size_t bytes, int to,
+                                           int tag, co_request *out, co_error *err);
+CO_MUST_CHECK co_status co_comm_start_receive(co_comm *comm, void *data, size_t bytes, int from,
+                                              int tag, co_request *out, co_error *err);
+CO_MUST_CHECK co_status co_comm_send(co_comm *comm, const void *data, size_t bytes, int to, int tag,
+                                     co_error *err);
+CO_MUST_CHECK co_status co_comm_receive(co_comm *comm, void *data, size_t bytes, int from, int tag,
+                                        co_error *err);
+/* Until all are complete. The requests are then empty; empty ones are allowed. */
+CO_MUST_CHECK co_status co_comm_wait(co_comm *comm, co_request *requests, int count, co_error *err);
+/* Lets what is under way go on, without waiting; does nothing in a simulation. */
+void co_comm_progress(co_comm *comm, co_request *requests, int count);
+
+/* Collective over the ranks of each host; the memory is zeroed, 64-byte aligned. CO_MEMORY with
+ * what is missing when the host's shared memory is too small. */
+CO_MUST_CHECK co_status co_window_open(co_comm *comm, size_t bytes, co_window **out, co_error *err);
+void co_window_close(co_window *window); /* collective; NULL is allowed */
+/* All ranks of the host have arrived, and see what the others wrote before. */
+CO_MUST_CHECK co_status co_window_barrier(co_window *window, co_error *err);
+
+/* This rank computes for so many seconds of the reference host: virtual time in a simulation,
+ * nothing otherwise. */
+static inline void co_comm_compute(co_comm *comm, double seconds)
+{
+    comm->ops->compute(comm, seconds);
+}
+
+static inline bool co_comm_alone(const co_comm *comm)
+{
+    return comm->size == 1;
+}
+
+#endif

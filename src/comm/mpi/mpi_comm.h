@@ -1,0 +1,39 @@
+/* What the files of the MPI engine share. Compiled twice: for Open MPI, and by the rules of
+ * SimGrid's smpicc with CO_COMM_SIM. Only here is mpi.h known.
+ */
+#ifndef CO_COMM_MPI_MPI_COMM_H
+#define CO_COMM_MPI_MPI_COMM_H
+
+#include <mpi.h>
+
+#include "comm/comm.h"
+
+_Static_assert(sizeof(MPI_Request) <= sizeof(void *), "a co_request holds an MPI_Request");
+
+typedef struct mpi_comm {
+    co_comm base;
+    MPI_Comm host_comm; /* the ranks of this host */
+    int *host_of;
+    char (*names)[CO_HOST_NAME_SIZE];
+    double reference_flops; /* per second of the host that computing time is declared for */
+} mpi_comm;
+
+static inline mpi_comm *mpi_of(co_comm *comm)
+{
+    return (mpi_comm *)comm;
+}
+
+/* co_wait.c: requests, the deadline, broadcast and gather by waiting for their requests. */
+co_status co_mpi_wait(co_comm *comm, co_request *requests, int count, co_error *err);
+void co_mpi_progress(co_comm *comm, co_request *requests, int count);
+/* The message of a wait that took too long. */
+co_status co_mpi_late(const co_comm *comm, int peer, co_error *err);
+/* CO_PEER with MPI's own words unless code is MPI_SUCCESS. */
+co_status co_mpi_check(int code, const char *what, co_error *err);
+
+/* co_window.c */
+co_status co_mpi_window_open(co_comm *comm, size_t bytes, co_window **out, co_error *err);
+void co_mpi_window_close(co_window *window);
+co_status co_mpi_window_barrier(co_window *window, co_error *err);
+
+#endif

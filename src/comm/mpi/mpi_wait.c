@@ -1,0 +1,126 @@
+/* Waiting: polling with a deadline under Open MPI, blocking under SimGrid, where a test costs
+ * virtual time and nobody is ever late. */
+#include "comm/mpi/mpi_comm.h"
+
+#include <sched.h>
+#include <string.h>
+
+co_status co_mpi_check(int code, const char *what, co_error *err)
+{
+    if (code == MPI_SUCCESS) {
+        return CO_OK;
+    }
+    char text[MPI_MAX_ERROR_STRING] = "";
+    int length = 0;
+    MPI_Error_string(code, text, &length);
+    return co_fail(err, CO_PEER, "MPI (%s): %s", what, text);
+}
+
+co_status co_mpi_late(const co_comm *comm, int peer, co_error *err)
+{
+    if (peer >= 0) {
+        return co_fail(err, CO_PEER,
+                       "rank %d (%s) waited %.0f s for rank %d (%s) in step %llu (%s): is it "
+                       "stopped, hung, or cut off?",
+                       comm->rank, comm->names[comm->rank], comm->deadline, peer, comm->names[peer],
+                       (unsigned long long)comm->step, comm->phase);
+    }
+    return co_fail(err, CO_PEER,
+                   "rank %d (%s) waited %.0f s for the other workers in step %llu (%s): one of "
+                   "them is stopped, hung, or cut off",
+                   comm->rank, comm->names[comm->rank], comm->deadline,
+                   (unsigned long long)comm->step, comm->phase);
+}
+
+static MPI_Request request_of(const co_request *request)
+{
+    MPI_Request out;
+    memcpy(&out, &request->handle, sizeof(out));
+    return out;
+}
+
+#ifdef CO_COMM_SIM
+
+co_status co_mpi_wait(co_comm *comm, co_request *requests, int count, co_error *err)
+{
+    (void)comm;
+    for (int i = 0; i < count; i++) {
+        if (requests[i].handle != NULL) {
+            MPI_Request request = request_of(&requests[i]);
+            CO_TRY(co_mpi_check(MPI_Wait(&request, MPI_STATUS_IGNORE), "wait", err));
+            requests[i].handle = NULL;
+        }
+    }
+    return CO_OK;
+}
+
+void co_mpi_progress(co_comm *comm, co_request *requests, int count)
+{
+    (void)comm;
+    (void)requests;
+    (void)count;
+}
+
+#else
+
+/* Tests one request; *done also for an empty one. */
+static co_status test_one(co_request *request, bool *done, co_error *err)
+{
+    *done = true;
+    if (request->handle == NULL) {
+        return CO_OK;
+    }
+    MPI_Request mpi = request_of(request);
+    int flag = 0;
+    CO_TRY(co_mpi_check(MPI_Test(&mpi, &flag, MPI_STATUS_IGNORE), "wait", err));
+    *done = flag != 0;
+    if (*done) {
+        request->handle = NULL;
+    }
+    return CO_OK;
+}
+
+static co_status wait_one(co_comm *comm, co_request *request, uint64_t start_ns, co_error *err)
+{
+    enum { TESTS_BEFORE_YIELD = 100 };
+    bool done = false;
+    for (unsigned tests = 1;; tests++) {
+        CO_TRY(test_one(request, &done, err));
+        if (done) {
+            return CO_OK;
+        }
+        if (tests <= TESTS_BEFORE_YIELD) {
+            continue;
+        }
+        sched_yield(); /* on a busy machine a long time: hence the look at the clock each time */
+        if (comm->deadline > 0.0 &&
+            (double)(co_clock_ns(&comm->clock) - start_ns) > comm->deadline * 1e9) {
+            return co_mpi_late(comm, request->peer, err);
+        }
+    }
+}
+
+co_status co_mpi_wait(co_comm *comm, co_request *requests, int count, co_error *err)
+{
+    uint64_t start_ns = co_clock_ns(&comm->clock);
+    for (int i = 0; i < count; i++) {
+        CO_TRY(wait_one(comm, &requests[i], start_ns, err));
+    }
+    return CO_OK;
+}
+
+/* Testing one request moves all of them; a fault shows in the wait. */
+void co_mpi_progress(co_comm *comm, co_request *requests, int count)
+{
+    (void)comm;
+    co_error ignored = {0};
+    bool done = false;
+    for (int i = 0; i < count; i++) {
+        if (requests[i].handle != NULL) {
+            (void)!test_one(&requests[i], &done, &ignored);
+            return;
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,207 @@
+/* Shared memory of the ranks of a host: an MPI window, and a barrier that costs a cache line per
+ * rank where a collective would cost microseconds. */
+#include "comm/mpi/mpi_comm.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "base/alloc.h"
+
+enum { LINE_BYTES = 64 };
+
+/* The first line of every part. */
+typedef struct arrival {
+    _Atomic uint64_t count; /* barriers that this rank has reached */
+    _Atomic uint64_t step;  /* what it was at, for the message of who waits */
+    _Atomic int rank;
+} arrival;
+
+_Static_assert(sizeof(arrival) <= LINE_BYTES, "one cache line per rank");
+
+typedef struct mpi_window {
+    co_window base;
+    MPI_Win win;
+    arrival **arrivals; /* (parts) */
+    void **part;        /* (parts) */
+    uint64_t barriers;
+} mpi_window;
+
+void co_mpi_window_close(co_window *window)
+{
+    mpi_window *own = (mpi_window *)window;
+    MPI_Win_free(&own->win);
+    co_free(own->arrivals);
+    co_free(own->part);
+    co_free(own);
+}
+
+/* Too little shared memory ends in SIGBUS at the first touch: it is counted before. */
+static co_status check_room(const co_comm *comm, size_t bytes, co_error *err)
+{
+#ifndef CO_COMM_SIM
+    struct statvfs room;
+    if (statvfs("/dev/shm", &room) != 0) {
+        return CO_OK; /* no such folder: the MPI library has another place */
+    }
+    double free_bytes = (double)room.f_bavail * (double)room.f_frsize;
+    double needed = (double)bytes * comm->host_size;
+    if (needed > free_bytes) {
+        return co_fail(err, CO_MEMORY,
+                       "%d workers on %s need %.0f MiB of shared memory, /dev/shm has %.0f MiB "
+                       "free: enlarge it (mount -o remount,size=...), or use --reduce-in mpi",
+                       comm->host_size, comm->names[comm->rank], needed / 1048576.0,
+                       free_bytes / 1048576.0);
+    }
+#else
+    (void)comm;
+    (void)bytes;
+    (void)err;
+#endif
+    return CO_OK;
+}
+
+/* starts[i]: where the memory of the host's rank i begins, in this process. */
+#ifdef CO_COMM_SIM
+/* MPI_Win_shared_query of SimGrid 3.32 answers for rank 0 whatever the rank. */
+static co_status find_starts(mpi_window *own, const co_comm *comm, void *mine, co_error *err)
+{
+    int code = MPI_Allgather(&mine, sizeof(mine), MPI_BYTE, own->part, sizeof(mine), MPI_BYTE,
+                             ((const mpi_comm *)comm)->host_comm);
+    return co_mpi_check(code, "shared memory of another rank", err);
+}
+#else
+static co_status find_starts(mpi_window *own, const co_comm *comm, void *mine, co_error *err)
+{
+    (void)mine;
+    for (int i = 0; i < comm->host_size; i++) {
+        MPI_Aint size = 0;
+        int unit = 0;
+        CO_TRY(co_mpi_check(MPI_Win_shared_query(own->win, i, &size, &unit, (void *)&own->part[i]),
+                            "shared memory of another rank", err));
+    }
+    return CO_OK;
+}
+#endif
+
+static co_status map_parts(mpi_window *own, const co_comm *comm, void *mine, co_error *err)
+{
+    CO_TRY(find_starts(own, comm, mine, err));
+    for (int i = 0; i < comm->host_size; i++) {
+        uintptr_t start = (uintptr_t)own->part[i];
+        char *aligned = (char *)own->part[i] + ((LINE_BYTES - start % LINE_BYTES) % LINE_BYTES);
+        own->arrivals[i] = (arrival *)(void *)aligned;
+        own->part[i] = aligned + LINE_BYTES;
+    }
+    return CO_OK;
+}
+
+static co_status allocate(mpi_window *own, co_comm *comm, size_t bytes, co_error *err)
+{
+    void *block = NULL;
+    size_t parts = (size_t)comm->host_size;
+    CO_TRY(co_alloc(parts, sizeof(arrival *), "window", &block, err));
+    own->arrivals = block;
+    CO_TRY(co_alloc(parts, sizeof(void *), "window", &block, err));
+    own->part = block;
+    size_t whole = co_round_up(bytes, LINE_BYTES) + (size_t)2 * LINE_BYTES;
+    /* All ranks of the host come to the same answer: none is left in the collective call. */
+    CO_TRY(check_room(comm, whole, err));
+    void *mine = NULL;
+    int code = MPI_Win_allocate_shared((MPI_Aint)whole, 1, MPI_INFO_NULL, mpi_of(comm)->host_comm,
+                                       (void *)&mine, &own->win);
+    CO_TRY(co_mpi_check(code, "shared memory", err));
+    CO_TRY(map_parts(own, comm, mine, err));
+    memset(own->arrivals[comm->host_rank], 0, bytes + LINE_BYTES);
+    atomic_store(&own->arrivals[comm->host_rank]->rank, comm->rank);
+    return co_mpi_check(MPI_Barrier(mpi_of(comm)->host_comm), "shared memory", err);
+}
+
+co_status co_mpi_window_open(co_comm *comm, size_t bytes, co_window **out, co_error *err)
+{
+    void *block = NULL;
+    CO_TRY(co_alloc(1, sizeof(mpi_window), "window", &block, err));
+    mpi_window *own = block;
+    co_status status = allocate(own, comm, bytes, err);
+    if (status != CO_OK) {
+        co_free(own->arrivals);
+        co_free(own->part);
+        co_free(own);
+        return status;
+    }
+    own->base = (co_window){
+        .comm = comm,
+        .parts = comm->host_size,
+        .part = own->part,
+        .bytes = bytes,
+    };
+    *out = &own->base;
+    return CO_OK;
+}
+
+#ifdef CO_COMM_SIM
+
+/* One rank runs at a time: a spinning one would never see the others arrive. */
+co_status co_mpi_window_barrier(co_window *window, co_error *err)
+{
+    return co_mpi_check(MPI_Barrier(mpi_of(window->comm)->host_comm), "barrier", err);
+}
+
+#else
+
+static co_status late(const mpi_window *own, co_error *err)
+{
+    const co_comm *comm = own->base.comm;
+    for (int i = 0; i < own->base.parts; i++) {
+        const arrival *other = own->arrivals[i];
+        if (atomic_load(&other->count) < own->barriers) {
+            return co_fail(err, CO_PEER,
+                           "rank %d (%s) was waited for in step %llu (%s) for %.0f s; it was last "
+                           "seen in step %llu: is it stopped or hung?",
+                           atomic_load(&other->rank), comm->names[comm->rank],
+                           (unsigned long long)comm->step, comm->phase, comm->deadline,
+                           (unsigned long long)atomic_load(&other->step));
+        }
+    }
+    return co_mpi_late(comm, -1, err);
+}
+
+static co_status wait_for(const mpi_window *own, const arrival *other, uint64_t start_ns,
+                          co_error *err)
+{
+    enum { SPINS_BEFORE_YIELD = 2000 };
+    const co_comm *comm = own->base.comm;
+    for (unsigned spins = 0;
+         atomic_load_explicit(&other->count, memory_order_acquire) < own->barriers; spins++) {
+        if (spins < SPINS_BEFORE_YIELD) {
+#if defined(__x86_64__)
+            __builtin_ia32_pause();
+#endif
+            continue;
+        }
+        sched_yield(); /* on a busy machine a long time: hence the look at the clock each time */
+        if (comm->deadline > 0.0 &&
+            (double)(co_clock_ns(&comm->clock) - start_ns) > comm->deadline * 1e9) {
+            return late(own, err);
+        }
+    }
+    return CO_OK;
+}
+
+co_status co_mpi_window_barrier(co_window *window, co_error *err)
+{
+    mpi_window *own = (mpi_window *)window;
+    const co_comm *comm = window->comm;
+    arrival *mine = own->arrivals[comm->host_rank];
+    own->barriers++;
+    atomic_store_explicit(&mine->step, comm->step, memory_order_relaxed);
+    atomic_store_explicit(&mine->count, own->barriers, memory_order_release);
+    uint64_t start_ns = co_clock_ns(&comm->clock);
+    for (int i = 0; i < window->parts; i++) {
+        CO_TRY(wait_for(own, own->arrivals[i], start_ns, err));
+    }
+    return CO_OK;
+}
+
+#endif

@@ -1,0 +1,188 @@
+#include "train/job_workers.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "data/partition.h"
+
+co_job_piece co_job_share(const co_job *job, uint32_t samples)
+{
+    const uint64_t workers = (uint64_t)job->comm->size;
+    const uint64_t rank = (uint64_t)job->comm->rank;
+    uint32_t begin = (uint32_t)(samples * rank / workers);
+    uint32_t end = (uint32_t)(samples * (rank + 1) / workers);
+    return (co_job_piece){begin, end - begin};
+}
+
+uint32_t co_job_test_samples(const co_job *job)
+{
+    return co_dataset_describe(job->dataset)->samples[CO_SPLIT_TEST];
+}
+
+co_settings co_job_scaled_settings(const co_job *job)
+{
+    co_settings scaled = *job->settings;
+    const double workers = job->comm->size;
+    switch ((co_conf_lr_scaling)scaled.lr_scaling) {
+    case CO_CONF_LR_SCALING_NONE:
+        break;
+    case CO_CONF_LR_SCALING_LINEAR:
+        scaled.lr *= workers;
+        break;
+    case CO_CONF_LR_SCALING_SQRT:
+        scaled.lr *= sqrt(workers);
+        break;
+    }
+    return scaled;
+}
+
+static co_partition_kind kind_of(const co_settings *settings)
+{
+    static const co_partition_kind kinds[] = {
+        [CO_CONF_PARTITION_SAMPLER] = CO_PARTITION_WHOLE, /* the loader deals every epoch */
+        [CO_CONF_PARTITION_SHARD] = CO_PARTITION_SHARD,
+        [CO_CONF_PARTITION_WHOLE] = CO_PARTITION_WHOLE,
+        [CO_CONF_PARTITION_DATASET] = CO_PARTITION_DATASET,
+        [CO_CONF_PARTITION_LABELS] = CO_PARTITION_LABELS,
+        [CO_CONF_PARTITION_LABELS_UNSCALED] = CO_PARTITION_LABELS_UNSCALED,
+        [CO_CONF_PARTITION_DIRICHLET] = CO_PARTITION_DIRICHLET,
+    };
+    return kinds[settings->partition];
+}
+
+co_status co_job_deal_samples(co_job *job, co_error *err)
+{
+    const co_settings *settings = job->settings;
+    const co_partition_rule rule = {
+        .kind = kind_of(settings),
+        .uneven = settings->uneven == CO_CONF_UNEVEN_PAD ? CO_UNEVEN_PAD : CO_UNEVEN_DROP,
+        .alpha = settings->dirichlet_alpha,
+        .workers = (uint32_t)job->comm->size,
+        .seed = settings->seed,
+    };
+    if (co_comm_alone(job->comm) || rule.kind == CO_PARTITION_WHOLE) {
+        return CO_OK;
+    }
+    co_partition partition = {0};
+    co_subset mine = {0};
+    CO_TRY(co_dataset_require(job->dataset, CO_SPLIT_TRAIN, err));
+    CO_TRY(co_partition_make(&rule, &job->train_subset,
+                             co_dataset_labels(job->dataset, CO_SPLIT_TRAIN),
+                             co_dataset_describe(job->dataset)->classes, &partition, err));
+    co_status status = co_partition_take(&partition, (uint32_t)job->comm->rank, &mine, err);
+    co_partition_free(&partition);
+    CO_TRY(status);
+    co_subset_free(&job->train_subset);
+    job->train_subset = mine;
+    return CO_OK;
+}
+
+int co_job_loader_threads(const co_job *job)
+{
+    bool crowded = !co_comm_alone(job->comm) && co_cpu_count() == 1;
+    return crowded ? 0 : job->settings->loader_threads;
+}
+
+static double cost_at(const co_number_list *list, int index)
+{
+    return index < list->count ? list->items[index] : 0.0;
+}
+
+void co_job_read_costs(co_job *job)
+{
+    const co_settings *settings = job->settings;
+    for (int i = 0; i < 2; i++) {
+        job->costs.train[i] = cost_at(&settings->batch_cost, i);
+        job->costs.eval[i] = settings->eval_cost.count > 0 ? cost_at(&settings->eval_cost, i)
+                                                           : job->costs.train[i] / 3.0;
+    }
+    job->costs.update = settings->update_cost * (double)(job->graph->param_floats * sizeof(float));
+}
+
+co_status co_job_open_strategy(co_job *job, co_error *err)
+{
+    const co_settings *settings = job->settings;
+    if (co_comm_alone(job->comm)) {
+        return co_strategy_local(job->model, job->optimizer, &job->strategy, err);
+    }
+    void *block = NULL;
+    CO_TRY(
+        co_alloc((size_t)job->comm->size, sizeof(co_score), "scores of the workers", &block, err));
+    job->scores = block;
+    const co_allreduce_options options = {
+        .ordered = settings->reduce == CO_CONF_REDUCE_ORDERED,
+        .messages = !settings->shared_memory,
+        .bf16 = settings->bf16_allreduce,
+        .adasum = settings->use_adasum,
+        .predivide = settings->gradient_predivide_factor,
+        .bucket_bytes = (size_t)(settings->bucket_mib * 1048576.0),
+    };
+    return co_strategy_allreduce(job->comm, job->model, job->optimizer, &options, &job->strategy,
+                                 err);
+}
+
+co_status co_job_sum_score(const co_job *job, co_score *score, co_error *err)
+{
+    if (co_comm_alone(job->comm)) {
+        return CO_OK;
+    }
+    co_score sum = {0};
+    CO_TRY(co_comm_gather(job->comm, score, sizeof(*score), job->scores, err));
+    for (int w = 0; w < job->comm->size; w++) {
+        sum.loss_sum += job->scores[w].loss_sum;
+        sum.rows += job->scores[w].rows;
+        sum.correct += job->scores[w].correct;
+        sum.correct5 += job->scores[w].correct5;
+    }
+    *score = sum;
+    return CO_OK;
+}
+
+/* ---- batch norm's statistics ---- */
+
+/* Their mean, added up in the order of the workers. */
+static co_status average_stats(const co_job *job, float *stats, co_error *err)
+{
+    void *block = NULL;
+    const size_t count = job->graph->stat_floats;
+    const size_t workers = (size_t)job->comm->size;
+    CO_TRY(co_alloc(count * workers, sizeof(float), "statistics of the workers", &block, err));
+    const float *all = block;
+    co_status status = co_comm_gather(job->comm, job->own_stats, count * sizeof(float), block, err);
+    for (size_t i = 0; i < count && status == CO_OK; i++) {
+        double sum = 0.0;
+        for (size_t w = 0; w < workers; w++) {
+            sum += (double)all[w * count + i];
+        }
+        stats[i] = (float)(sum / (double)workers);
+    }
+    co_free(block);
+    return status;
+}
+
+co_status co_job_common_stats_begin(co_job *job, co_error *err)
+{
+    const size_t bytes = job->graph->stat_floats * sizeof(float);
+    if (co_comm_alone(job->comm) || bytes == 0) {
+        return CO_OK;
+    }
+    if (job->own_stats == NULL) {
+        void *block = NULL;
+        CO_TRY(co_alloc(bytes, 1, "statistics", &block, err));
+        job->own_stats = block;
+    }
+    float *stats = job->model->stats;
+    memcpy(job->own_stats, stats, bytes);
+    if (job->settings->bn_workers == CO_CONF_BN_WORKERS_AVERAGE) {
+        return average_stats(job, stats, err);
+    }
+    return co_comm_broadcast(job->comm, stats, bytes, 0, err);
+}
+
+void co_job_common_stats_end(co_job *job)
+{
+    if (job->own_stats != NULL) {
+        memcpy(job->model->stats, job->own_stats, job->graph->stat_floats * sizeof(float));
+    }
+}

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# comm/ over Open MPI: messages, collectives, shared memory, agreeing, and waits that end.
+set -u
+probe=${CO_BUILD_DIR:?}/tests/comm_probe
+if ! command -v mpirun >/dev/null || [ ! -x "$probe" ]; then
+    echo "skipped: Open MPI is not there"
+    exit 77
+fi
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+# Open MPI unloads its plugins, so that what they leak cannot be named in the suppressions.
+[ "${CO_SANITIZED:-0}" = 1 ] && export ASAN_OPTIONS=detect_leaks=0
+failed=0
+
+# try RANKS CODE WORDS arguments...: exit code CODE, and WORDS on as many lines as LINES
+try() {
+    local ranks=$1 code=$2 lines=$3 words=$4 said got
+    shift 4
+    said=$(timeout 100 mpirun -q --oversubscribe --bind-to none -n "$ranks" "$probe" "$@" 2>&1)
+    got=$?
+    if [ "$got" -ne "$code" ] || [ "$(grep -cF -- "$words" <<<"$said")" -lt "$lines" ]; then
+        echo "FAILED ($got): $*: $said"
+        failed=1
+    fi
+}
+
+try 16 0 16 " OK" push 247000
+try 4 0 4 " OK" push 45000000
+try 4 0 4 " OK" collect 100003
+try 3 0 3 ", host 0 of 1: OK" window 100000
+try 4 3 4 "DATArank 2 (" agree 2
+try 3 3 3 "DATAno such file" agree 0
+try 3 4 1 "rank 1 ($(hostname)) was waited for in step 7 (reduce) for 2 s" late 1
+try 1 0 1 " OK" collect 5
+exit $failed

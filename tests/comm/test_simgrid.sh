@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# comm/ over SimGrid: declared time is exact on hosts of any speed, messages arrive intact though
+# all ranks share one process, and two runs are the same.
+set -u
+probe=${CO_BUILD_DIR:?}/tests/comm_probe_sim
+if [ ! -e "$probe" ]; then
+    echo "skipped: this build has no SimGrid"
+    exit 77
+fi
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+failed=0
+cat >"$folder/platform.xml" <<END
+<?xml version='1.0'?>
+<!DOCTYPE platform SYSTEM "https://simgrid.org/simgrid.dtd">
+<platform version="4.1">
+  <zone id="all" routing="Full">
+    <cluster id="a" prefix="a-" suffix="" radical="0-15" speed="1Gf" bw="1.25GBps" lat="20us"/>
+    <cluster id="b" prefix="b-" suffix="" radical="0-15" speed="0.5Gf" bw="1.25GBps" lat="20us"/>
+    <link id="between" bandwidth="1.25GBps" latency="50us"/>
+    <zoneRoute src="a" dst="b" gw_src="a-a_router" gw_dst="b-b_router">
+      <link_ctn id="between"/>
+    </zoneRoute>
+  </zone>
+</platform>
+END
+printf 'a-0\nb-0\n' >"$folder/two"
+seq -f 'a-%g' 0 15 >"$folder/sixteen"
+printf 'a-0\na-0\na-1\na-1\n' >"$folder/shared"
+
+sim() { # HOSTS RANKS arguments...
+    local hosts=$1 ranks=$2
+    shift 2
+    timeout 100 smpirun -np "$ranks" -platform "$folder/platform.xml" -hostfile "$folder/$hosts" \
+        --cfg=smpi/simulate-computation:no --cfg=smpi/privatization:no \
+        --log=root.thres:warning "$probe" "$@" 2>&1
+}
+expect() { # LINES WORDS, of the text in said
+    if [ "$(grep -cF -- "$2" <<<"$said")" -ne "$1" ]; then
+        echo "FAILED: not $1 times '$2' in: $said"
+        failed=1
+    fi
+}
+
+said=$(sim two 2 time 1)
+expect 1 "rank 0 on a-0: computed 1.000 slept 0.25"
+expect 1 "rank 1 on b-0: computed 2.000 slept 0.25"
+said=$(sim sixteen 16 push 247000)
+expect 16 " OK"
+said=$(sim sixteen 16 push 45000000)
+expect 16 " OK"
+said=$(sim sixteen 16 collect 100003)
+expect 16 "of 16: OK"
+said=$(sim shared 4 window 100000)
+expect 2 "host 0 of 2: OK"
+expect 2 "host 1 of 2: OK"
+said=$(sim sixteen 16 agree 9)
+expect 16 "DATArank 9 (a-9): no such file"
+again=$(sim sixteen 16 agree 9)
+if [ "$said" != "$again" ]; then
+    echo "FAILED: two runs differ: $said / $again"
+    failed=1
+fi
+exit $failed

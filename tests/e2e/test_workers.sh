@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Several workers: the same training as one worker with the larger batch, the same bits whenever
+# and however they are added, and what happens when one of them is lost.
+. tests/e2e/lib.sh
+if ! command -v mpirun >/dev/null || ! "$COHORT" doctor | grep -q 'Open MPI *[0-9]'; then
+    echo "skipped: no Open MPI"
+    exit 77
+fi
+
+# train DIR arguments...: 30 steps, and the weights and every loss of them
+train() {
+    local dir=$TMP/$1
+    shift
+    timeout 100 "$COHORT" train --max-steps 30 --log-interval 1 --no-evaluate --quiet \
+        --threads 1 --run-dir "$dir" "$@" >"$TMP/out" 2>&1 ||
+        fail "exit $?: $*: $(tail -3 "$TMP/out")"
+}
+weights() {
+    sha256sum <"$TMP/$1/model.safetensors"
+}
+losses() {
+    sed -n 's/.*"event":"step".*"loss":\([-0-9.e]*\),.*/\1/p' "$TMP/$1/metrics.jsonl"
+}
+# close A B TOLERANCE: as many losses, none further apart
+close() {
+    paste <(losses "$1") <(losses "$2") | awk -v most="$3" '
+        { gap = $1 - $2; gap = gap < 0 ? -gap : gap; if (gap > most || NF != 2) bad = 1 }
+        END { exit bad || NR != 30 }' || fail "losses of $1 and $2: $(paste <(losses "$1") \
+        <(losses "$2") | tail -1)"
+}
+same() {
+    [ "$(weights "$1")" = "$(weights "$2")" ] || fail "the weights of $1 and $2 differ"
+}
+
+# The same global batch for 1, 2 and 4 workers; the last batch of the epoch is smaller.
+small="--train-split 0.043 --seed 3"
+train one --batch-size 128 $small
+train two --workers 2 --batch-size 64 $small
+train four --workers 4 --batch-size 32 $small
+close one two 2e-6
+close one four 2e-6
+grep -q '"workers": 4' "$TMP/four/env.json" || fail "env.json does not say how many workers"
+[ -s "$TMP/four/log.3.txt" ] || fail "the last worker has no log"
+
+# Adding along the fixed tree: shared memory and messages, two runs, Adam and clipping.
+hard="--workers 3 --batch-size 40 --optimizer adam --lr 0.002 --clip-norm 0.5 --reduce ordered"
+train shared $hard
+train again $hard
+train messages $hard --no-shared-memory
+same shared again
+same shared messages
+
+# By the MPI library, in buckets of any size, only rounding differs.
+train fast $hard --reduce fast --no-shared-memory --bucket-mib 0
+close shared fast 1e-5
+train bf16 --workers 2 --batch-size 64 --bf16-allreduce $small
+train bf16messages --workers 2 --batch-size 64 --bf16-allreduce --no-shared-memory $small
+same bf16 bf16messages
+close one bf16 2e-2
+[ "$(weights bf16)" != "$(weights two)" ] || fail "bfloat16 changes nothing"
+train halved --workers 2 --batch-size 64 --gradient-predivide-factor 2 $small
+close two halved 2e-6
+train accumulated --workers 2 --batch-size 32 --batches-per-allreduce 2 $small
+close one accumulated 2e-6
+
+# Where all workers see all samples, their first batches differ; so do the losses of one worker.
+train whole --workers 2 --batch-size 64 --partition whole $small
+[ "$(losses whole | head -1)" != "$(losses two | head -1)" ] || fail "whole: the same batch"
+train scaled --workers 2 --batch-size 64 --lr 0.005 --lr-scaling linear $small
+same two scaled
+
+# Evaluation is spread over the workers, and every sample counts once.
+timeout 100 "$COHORT" train --workers 3 --max-steps 20 --train-split 0.1 --quiet --val \
+    --run-dir "$TMP/evaluated" >"$TMP/out" 2>&1 || fail "evaluation: $(cat "$TMP/out")"
+expect 0 "test accuracy" "$COHORT" eval "$TMP/evaluated" --threads 1
+alone=$(sed -n 's/.*accuracy *\([0-9.]*\) %.*/\1/p' "$TMP/out" | head -1)
+together=$(number test_accuracy "$TMP/evaluated/summary.json")
+awk -v a="$alone" -v b="$together" 'BEGIN { exit !(a - 100 * b < 0.006 && 100 * b - a < 0.006) }' ||
+    fail "accuracy $together of three workers, $alone % of one"
+grep -q '"event":"evaluation".*"samples":600,' "$TMP/evaluated/metrics.jsonl" ||
+    fail "the validation samples: $(grep evaluation "$TMP/evaluated/metrics.jsonl")"
+
+# Batch norm's statistics: the first worker's, or the mean.
+bn="--workers 2 --batch-size 8 --model resnet-s1 --dataset glyphs --train-split 0.002"
+train bn_local $bn
+train bn_average $bn --bn-workers average
+[ "$(weights bn_local)" != "$(weights bn_average)" ] || fail "--bn-workers changes nothing"
+
+# Bad input.
+expect 2 "must be 2, 4, 8, 16, ..., not 3" "$COHORT" train --workers 3 --use-adasum \
+    --run-dir "$TMP/x1"
+expect 2 "numbers of workers that divide them: 2, 5, 10" "$COHORT" train --workers 3 \
+    --split-labels --run-dir "$TMP/x2"
+expect 2 "take labels" "$COHORT" train --workers 2 --split-labels-unscaled --run-dir "$TMP/x3"
+expect 2 "7 workers, but 6 training samples" "$COHORT" train --workers 7 --train-split 0.0001 \
+    --run-dir "$TMP/x4"
+expect 2 "how many workers?" "$COHORT" train --hosts nowhere:2
+expect 4 "is every host there" "$COHORT" train --workers 2 --hosts 192.0.2.1:2 \
+    --run-dir "$TMP/x8"
+expect 5 "is not empty" "$COHORT" train --workers 2 --run-dir "$TMP/one"
+expect 7 "mpirun is not there" env PATH=/nowhere "$COHORT" train --workers 2 --run-dir "$TMP/x5"
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+under=(mpirun -q --oversubscribe --bind-to none)
+expect 2 "--workers 3, but 2 were started" "${under[@]}" -n 2 "$COHORT" train --workers 3 \
+    --run-dir "$TMP/x6"
+expect 2 "has other settings than rank 0: 'lr: 0.02'" "${under[@]}" -n 1 "$COHORT" train \
+    --run-dir "$TMP/x7" : -n 1 "$COHORT" train --lr 0.02 --run-dir "$TMP/x7"
+expect 0 "run folder" "${under[@]}" -n 2 "$COHORT" train --max-steps 3 --no-evaluate \
+    --run-dir "$TMP/by_hand"
+finish

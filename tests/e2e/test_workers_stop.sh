@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Workers that are stopped, killed or hang: the job ends, says why, and leaves nothing behind.
+. tests/e2e/lib.sh
+if ! command -v mpirun >/dev/null || ! "$COHORT" doctor | grep -q 'Open MPI *[0-9]'; then
+    echo "skipped: no Open MPI"
+    exit 77
+fi
+
+# start DIR arguments...: sets pid (the front process) and mpirun, when it trains
+start() {
+    local dir=$TMP/$1
+    shift
+    "$COHORT" train --workers 2 --epochs 1000 --quiet --run-dir "$dir" "$@" >"$TMP/out" 2>&1 &
+    pid=$!
+    for _ in $(seq 600); do
+        [ -s "$dir/metrics.jsonl" ] && grep -q '"event":"step"' "$dir/metrics.jsonl" && break
+        sleep 0.1
+    done
+    mpirun=$(pgrep -P "$pid" mpirun)
+    mapfile -t ranks < <(pgrep -P "$mpirun")
+    [ ${#ranks[@]} -eq 2 ] || fail "not two workers: ${ranks[*]}"
+}
+# ended CODE: the front process did so, and nothing is left within some seconds
+ended() {
+    wait "$pid"
+    local code=$?
+    [ $code -eq "$1" ] || fail "exit $code, not $1: $(cat "$TMP/out")"
+    for _ in $(seq 50); do
+        left=$(ps -o pid= -p "$mpirun,${ranks[0]},${ranks[1]}" | tr -d '\n')
+        folder=/dev/shm/cohort-job-$pid
+        [ -z "$left" ] && [ ! -e "$folder" ] && return
+        sleep 0.1
+    done
+    fail "left behind: processes '$left', $(ls -d "$folder" 2>/dev/null)"
+}
+
+for signal in INT TERM; do
+    start "$signal"
+    kill -$signal $pid
+    ended 75
+    grep -q preempted "$TMP/$signal/status" || fail "status: $(cat "$TMP/$signal/status")"
+    expect 0 "test accuracy" "$COHORT" eval "$TMP/$signal"
+done
+
+start killed_rank
+kill -KILL "${ranks[0]}"
+ended 4
+grep -qE "rank 0 \($(hostname)\) was lost in step [0-9]+: killed by signal 9" "$TMP/out" ||
+    fail "who was killed: $(cat "$TMP/out")"
+grep -q failed "$TMP/killed_rank/status" || fail "status: $(cat "$TMP/killed_rank/status")"
+start killed_mpirun
+kill -KILL "$mpirun"
+ended 4
+grep -q "the workers were lost: killed by signal 9" "$TMP/out" || fail "$(cat "$TMP/out")"
+grep -q failed "$TMP/killed_mpirun/status" || fail "status: $(cat "$TMP/killed_mpirun/status")"
+start killed_front
+kill -KILL "$pid"
+ended 137
+start hung --deadline 2
+kill -STOP "${ranks[1]}"
+ended 4
+grep -q "rank 1 ($(hostname)) was waited for in step .* for 2 s; it was last seen" "$TMP/out" ||
+    fail "who hung: $(cat "$TMP/out")"
+grep -q failed "$TMP/hung/status" || fail "status: $(cat "$TMP/hung/status")"
+# Slow, but not lost.
+start slow --deadline 20
+kill -STOP "${ranks[1]}"
+sleep 2
+kill -CONT "${ranks[1]}"
+sleep 1
+kill -INT $pid
+ended 75
+finish
