@@ -32,10 +32,17 @@ resumed s2 50 "${small[@]}" --val --lr-schedule piecewise-linear --warmup-epochs
 # A network file: its copies in the run folder and in the checkpoint count, not the original.
 net=$TMP/net.yaml
 write_net() { # write_net CHANNELS
-    printf 'input: [1, 28, 28]\nclasses: 10\nlayers:\n  - conv2d: {out: %s, kernel: 5, stride: 2}\n' \
-        "$1" >"$net"
-    printf '  - batch_norm\n  - relu\n  - dropout: {p: 0.3}\n  - flatten\n  - linear: {out: classes}\n' \
-        >>"$net"
+    cat >"$net" <<END
+input: [1, 28, 28]
+classes: 10
+layers:
+  - conv2d: {out: $1, kernel: 5, stride: 2}
+  - batch_norm
+  - relu
+  - dropout: {p: 0.3}
+  - flatten
+  - linear: {out: classes}
+END
 }
 write_net 6
 resumed network 25 "${small[@]}" --model "$net"
