@@ -2,6 +2,7 @@
 #   make           the release build: build/cohort
 #   make demo      train a small network before your eyes
 #   make test      build, then run all tests
+#   make torture   runs whose n-th file call or allocation fails, for every n (hours)
 #   make SETUP=:   the same without looking for missing packages
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -10,7 +11,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 CTEST_FLAGS ?= --output-on-failure
 DEMO_FLAGS ?= --profile demo --run-dir runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: all build program demo test bench nightly install format lint clean
+.PHONY: all build program demo test bench torture nightly install format lint clean
 all: build
 
 build:
@@ -34,6 +35,9 @@ test:
 
 bench: program
 	bench/run.sh build/cohort
+
+torture: build
+	COHORT=build/cohort FAULTS=build/tests/cohort_faults bash tests/fault/torture.sh
 
 nightly:
 	tools/nightly.sh

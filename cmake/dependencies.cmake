@@ -25,6 +25,7 @@ option(CO_CURL "Downloads of data sets (libcurl)" ON)
 if(CO_CURL)
     pkg_check_modules(CURL QUIET IMPORTED_TARGET libcurl)
 endif()
+pkg_check_modules(SQLITE QUIET IMPORTED_TARGET sqlite3)
 
 find_path(DNNL_INCLUDE_DIR dnnl.h)
 find_library(DNNL_LIBRARY dnnl)

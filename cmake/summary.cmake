@@ -45,6 +45,8 @@ else()
 endif()
 co_row("libjpeg-turbo" "${JPEG_VERSION}" "")
 co_row("libspng" "${SPNG_VERSION}" "")
+co_row("SQLite" "${SQLITE_VERSION}"
+       "no index of the runs: libsqlite3-dev is missing; run: tools/setup.sh extra")
 co_row("unit tests" "${UNIT_TESTS}" "cmocka is missing (libcmocka-dev); run: tools/setup.sh test")
 co_row("MPI" "" "not looked for yet: arrives with the distributed strategies")
 co_row("SimGrid" "" "not looked for yet: arrives with the simulated cluster")

@@ -21,6 +21,9 @@ for compiler in gcc clang; do
         ctest --test-dir "$folder" --output-on-failure -j "$(nproc)" "${only[@]}"
     done
 done
+stage "faults in every call"
+COHORT=build-nightly/release-gcc/cohort FAULTS=build-nightly/release-gcc/tests/cohort_faults \
+    bash tests/fault/torture.sh
 stage "checkers"
 CO_LINT_BASE=all CO_TIDY_SECONDS=36000 tools/lint.sh
 stage "fuzzing"

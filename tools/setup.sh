@@ -1,6 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that are missing, by component: tools/setup.sh [component...]
 #   build   what the program needs (the default)
+#   extra   what the program can do without: an index of the runs, pictures of curves
 #   test    what the unit tests need
 #   dev     clang, sanitizers and checkers: .ci/run, make nightly, make lint
 #   bench   PyTorch, the peer of make bench
@@ -11,7 +12,8 @@ build="gcc libc6-dev make cmake ninja-build pkg-config
        libdnnl-dev libyaml-dev libjansson-dev libarchive-dev libxxhash-dev
        libcurl4-openssl-dev ca-certificates
        libjpeg62-turbo-dev libspng-dev"
-test="libcmocka-dev"
+extra="libsqlite3-dev gnuplot-nox"
+test="libcmocka-dev protobuf-compiler python3-minimal"
 dev="clang clang-format clang-tidy cppcheck libclang-rt-14-dev"
 bench="python3-torch python3-torchvision python3-numpy libopenblas0"
 
@@ -20,9 +22,9 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 wanted=()
 for component in "${@:-build}"; do
     case $component in
-    build | test | dev | bench) read -r -d '' -a list <<<"${!component}" || true ;;
+    build | extra | test | dev | bench) read -r -d '' -a list <<<"${!component}" || true ;;
     *)
-        say "unknown component '$component' (there are: build test dev bench)"
+        say "unknown component '$component' (there are: build extra test dev bench)"
         exit 2
         ;;
     esac

@@ -21,6 +21,10 @@ void co_free(void *block); /* NULL is allowed */
 /* *out = a copy of the string; freed by co_free. */
 CO_MUST_CHECK co_status co_strdup(const char *text, char **out, co_error *err);
 
+/* Bytes that this process may still take: what the system says is available, and its own limit of
+ * addresses; SIZE_MAX where neither is known. */
+size_t co_memory_available(void);
+
 /* false on overflow; *out is written only on success. */
 bool co_mul_size(size_t a, size_t b, size_t *out);
 bool co_add_size(size_t a, size_t b, size_t *out);

@@ -55,6 +55,12 @@ static int system_mkdir(void *context, const char *path, mode_t mode)
     return mkdir(path, mode);
 }
 
+static int system_rmdir(void *context, const char *path)
+{
+    (void)context;
+    return rmdir(path);
+}
+
 const co_files co_files_system = {
     .open = system_open,
     .write = system_write,
@@ -63,6 +69,7 @@ const co_files co_files_system = {
     .rename = system_rename,
     .unlink = system_unlink,
     .mkdir = system_mkdir,
+    .rmdir = system_rmdir,
     .context = NULL,
 };
 
@@ -175,12 +182,16 @@ struct co_file_writer {
     uint64_t written;
     int fd; /* -1 once closed */
     bool temp_exists;
+    void *memory;         /* of `block`; NULL: not a large file */
+    unsigned char *block; /* (CO_FILE_BLOCK) aligned for O_DIRECT */
+    size_t gathered;      /* bytes in it */
 };
 
 static void free_writer(co_file_writer *writer)
 {
     co_free(writer->path);
     co_free(writer->temp_path);
+    co_free(writer->memory);
     co_free(writer);
 }
 
@@ -227,18 +238,53 @@ static co_status claim_temp(co_file_writer *writer, co_error *err)
     return CO_OK;
 }
 
+static co_status open_temp(co_file_writer *writer, int more_flags, co_error *err)
+{
+    const co_files *files = writer->files;
+    const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+    writer->fd = files->open(files->context, writer->temp_path, flags | more_flags, FILE_MODE);
+    if (writer->fd < 0 && more_flags != 0 &&
+        errno == EINVAL) { /* the file system has no O_DIRECT */
+        writer->fd = files->open(files->context, writer->temp_path, flags, FILE_MODE);
+    }
+    if (writer->fd < 0) {
+        return co_fail_errno(err, CO_FILE, errno, "cannot create %s", writer->temp_path);
+    }
+    return claim_temp(writer, err);
+}
+
 co_status co_file_writer_open(const co_files *files, const char *path, co_file_writer **out,
                               co_error *err)
 {
     co_file_writer *writer = NULL;
     CO_TRY(create_writer(files, path, &writer, err));
-    writer->fd = files->open(files->context, writer->temp_path,
-                             O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
-    co_status status = CO_OK;
-    if (writer->fd < 0) {
-        status = co_fail_errno(err, CO_FILE, errno, "cannot create %s", writer->temp_path);
-    } else {
-        status = claim_temp(writer, err);
+    co_status status = open_temp(writer, 0, err);
+    if (status != CO_OK) {
+        co_file_writer_abandon(writer);
+        return status;
+    }
+    *out = writer;
+    return CO_OK;
+}
+
+static co_status add_block(co_file_writer *writer, co_error *err)
+{
+    size_t bytes = CO_FILE_BLOCK + CO_FILE_BLOCK_ALIGNMENT;
+    CO_TRY(co_alloc(bytes, 1, "block of a file", &writer->memory, err));
+    size_t address = (size_t)writer->memory;
+    size_t skip = co_round_up(address, CO_FILE_BLOCK_ALIGNMENT) - address;
+    writer->block = (unsigned char *)writer->memory + skip;
+    return CO_OK;
+}
+
+co_status co_file_writer_open_large(const co_files *files, const char *path, co_file_writer **out,
+                                    co_error *err)
+{
+    co_file_writer *writer = NULL;
+    CO_TRY(create_writer(files, path, &writer, err));
+    co_status status = add_block(writer, err);
+    if (status == CO_OK) {
+        status = open_temp(writer, O_DIRECT, err);
     }
     if (status != CO_OK) {
         co_file_writer_abandon(writer);
@@ -246,6 +292,14 @@ co_status co_file_writer_open(const co_files *files, const char *path, co_file_w
     }
     *out = writer;
     return CO_OK;
+}
+
+void co_file_use_cache(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0) {
+        (void)fcntl(fd, F_SETFL, flags & ~O_DIRECT);
+    }
 }
 
 static co_status write_all(const co_files *files, int fd, const char *path, uint64_t offset,
@@ -256,6 +310,10 @@ static co_status write_all(const co_files *files, int fd, const char *path, uint
     while (left > 0) {
         ssize_t count = files->write(files->context, fd, next, left);
         if (count < 0 && errno == EINTR) {
+            continue;
+        }
+        if (count < 0 && errno == EINVAL && (fcntl(fd, F_GETFL) & O_DIRECT) != 0) {
+            co_file_use_cache(fd); /* it is not for this file system, or the block is cut short */
             continue;
         }
         if (count <= 0) {
@@ -269,15 +327,45 @@ static co_status write_all(const co_files *files, int fd, const char *path, uint
     return CO_OK;
 }
 
+static co_status write_block(co_file_writer *writer, co_error *err)
+{
+    size_t bytes = writer->gathered;
+    writer->gathered = 0;
+    CO_TRY(write_all(writer->files, writer->fd, writer->temp_path, writer->written, writer->block,
+                     bytes, err));
+    writer->written += bytes;
+    return CO_OK;
+}
+
+static co_status gather(co_file_writer *writer, const void *data, size_t bytes, co_error *err)
+{
+    const unsigned char *next = data;
+    while (bytes > 0) {
+        size_t room = CO_FILE_BLOCK - writer->gathered;
+        size_t take = bytes < room ? bytes : room;
+        memcpy(writer->block + writer->gathered, next, take);
+        writer->gathered += take;
+        next += take;
+        bytes -= take;
+        if (writer->gathered == CO_FILE_BLOCK) {
+            CO_TRY(write_block(writer, err));
+        }
+    }
+    return CO_OK;
+}
+
 co_status co_file_writer_add(co_file_writer *writer, const void *data, size_t bytes, co_error *err)
 {
+    if (writer->block != NULL) {
+        return gather(writer, data, bytes, err);
+    }
     CO_TRY(
         write_all(writer->files, writer->fd, writer->temp_path, writer->written, data, bytes, err));
     writer->written += bytes;
     return CO_OK;
 }
 
-static co_status sync_folder_of(const co_files *files, const char *path, co_error *err)
+co_status co_file_sync_folder_of(const co_files *files, const char *path, co_error *err)
 {
     char *folder = NULL;
     CO_TRY(co_strdup(path, &folder, err));
@@ -305,6 +393,10 @@ free_folder:
 static co_status finish_temp(co_file_writer *writer, co_error *err)
 {
     const co_files *files = writer->files;
+    if (writer->gathered > 0) { /* the rest is no whole block */
+        co_file_use_cache(writer->fd);
+        CO_TRY(write_block(writer, err));
+    }
     if (files->fsync(files->context, writer->fd) != 0) {
         return co_fail_errno(err, CO_FILE, errno, "cannot fsync %s", writer->temp_path);
     }
@@ -319,7 +411,7 @@ static co_status finish_temp(co_file_writer *writer, co_error *err)
     if (files->close(files->context, fd) != 0) {
         return co_fail_errno(err, CO_FILE, errno, "cannot close %s", writer->path);
     }
-    return sync_folder_of(files, writer->path, err);
+    return co_file_sync_folder_of(files, writer->path, err);
 }
 
 co_status co_file_writer_commit(co_file_writer *writer, co_error *err)

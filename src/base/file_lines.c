@@ -51,7 +51,8 @@ co_status co_line_file_open(const co_files *files, const char *path, uint64_t ke
     file->fd = -1;
     co_status status = CO_OK;
     CO_TRY_GOTO(status, co_strdup(path, &file->path, err), close_file);
-    int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
+    /* Not to wait for the reader of a pipe, neither here nor in a write. */
+    int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     file->fd = files->open(files->context, path, flags, 0666);
     if (file->fd < 0) {
         status = co_fail_errno(err, CO_FILE, errno, "cannot open %s for writing", path);
@@ -65,27 +66,50 @@ close_file:
     return status;
 }
 
-co_status co_line_file_append(co_line_file *file, const char *lines, size_t bytes, co_error *err)
+/* Takes back what a full disk cut short; a write that failed may have left something too. */
+static void take_back(co_line_file *file, size_t *taken)
+{
+    if (file->regular && ftruncate(file->fd, (off_t)file->offset) == 0) {
+        *taken = 0;
+    }
+}
+
+co_status co_line_file_write(co_line_file *file, const char *data, size_t bytes, size_t *taken,
+                             co_error *err)
 {
     const co_files *files = file->files;
     size_t done = 0;
+    co_status status = CO_OK;
     while (done < bytes) {
-        ssize_t count = files->write(files->context, file->fd, lines + done, bytes - done);
+        ssize_t count = files->write(files->context, file->fd, data + done, bytes - done);
         if (count < 0 && errno == EINTR) {
             continue;
         }
         if (count <= 0) {
-            int error_number = count < 0 ? errno : ENOSPC;
-            /* Half a line would break every reader; if the cut fails too, nothing is left to try.
-             */
-            if (file->regular && done > 0 && ftruncate(file->fd, (off_t)file->offset) != 0) {
-                file->offset += done;
-            }
-            return co_fail_errno(err, CO_FILE, error_number, "cannot write %s", file->path);
+            status = co_fail_errno(err, CO_FILE, count < 0 ? errno : ENOSPC, "cannot write %s",
+                                   file->path);
+            take_back(file, &done); /* half a line would break every reader */
+            break;
         }
         done += (size_t)count;
     }
-    file->offset += bytes;
+    file->offset += done;
+    *taken = done;
+    return status;
+}
+
+co_status co_line_file_append(co_line_file *file, const char *lines, size_t bytes, co_error *err)
+{
+    size_t taken = 0;
+    return co_line_file_write(file, lines, bytes, &taken, err);
+}
+
+co_status co_line_file_check(const co_line_file *file, co_error *err)
+{
+    struct stat info;
+    if (file->regular && fstat(file->fd, &info) == 0 && info.st_nlink == 0) {
+        return co_fail(err, CO_FILE, "%s was removed while it was being written", file->path);
+    }
     return CO_OK;
 }
 

@@ -55,6 +55,18 @@ static bool may_be_alive(const char *owner)
     return pid != (long)getpid() && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
 }
 
+bool co_file_lock_is_held(const char *path)
+{
+    char owner[OWNER_SIZE];
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        return false;
+    }
+    read_owner(fd, owner);
+    (void)close(fd);
+    return may_be_alive(owner);
+}
+
 static co_status refuse(const char *path, const char *owner, co_error *err)
 {
     return co_fail(err, CO_FILE, "%s: in use by process %s; wait for it, or choose another folder",

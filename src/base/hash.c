@@ -50,6 +50,11 @@ void co_hasher_destroy(co_hasher *hasher)
     }
 }
 
+void co_hasher_reset(co_hasher *hasher)
+{
+    (void)XXH3_128bits_reset(hasher->state);
+}
+
 void co_hasher_add(co_hasher *hasher, const void *data, size_t bytes)
 {
     (void)XXH3_128bits_update(hasher->state, data, bytes);

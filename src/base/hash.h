@@ -25,6 +25,7 @@ typedef struct co_hasher co_hasher;
 CO_MUST_CHECK co_status co_hasher_create(co_hasher **out, co_error *err);
 void co_hasher_destroy(co_hasher *hasher); /* NULL is allowed */
 void co_hasher_add(co_hasher *hasher, const void *data, size_t bytes);
+void co_hasher_reset(co_hasher *hasher); /* as if nothing had been added */
 /* Of all that was added so far; more may be added after. */
 co_hash co_hasher_result(const co_hasher *hasher);
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "conf/conf.h"
+#include "monitor/tensorboard.h"
 
 typedef struct co_cli {
     co_conf conf;
@@ -29,6 +30,25 @@ CO_MUST_CHECK co_status co_cli_data_fetch(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_data_generate(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_doctor(co_cli *cli, co_error *err);
 CO_MUST_CHECK co_status co_cli_tune(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_runs_list(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_runs_compare(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_runs_plot(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_runs_tail(co_cli *cli, co_error *err);
+
+/* The settings that decide what a run learns, for TensorBoard. *out belongs to the caller:
+ * co_cli_free_hparams. */
+CO_MUST_CHECK co_status co_cli_hparams(const co_settings *settings, co_hparam **out, size_t *count,
+                                       co_error *err);
+void co_cli_free_hparams(co_hparam *hparams, size_t count); /* NULL is allowed */
+
+CO_MUST_CHECK co_status co_cli_checkpoint_show(co_cli *cli, co_error *err);
+CO_MUST_CHECK co_status co_cli_checkpoint_verify(co_cli *cli, co_error *err);
+
+/* The run folder that the settings name ("": by date and time), as snprintf does it. */
+int co_cli_run_folder(const co_settings *settings, char *out, size_t size);
+/* The folder that run folders are made in: results-dir, or its subfolder, which is put into the
+ * buffer. */
+const char *co_cli_results_folder(const co_settings *settings, char *buffer, size_t size);
 
 /* Catches SIGINT and SIGTERM: the first is only noted in the returned flag, so that the step
  * under way can be finished; a second one ends the program at once. Ignores SIGPIPE, and SIGXFSZ

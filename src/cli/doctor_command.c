@@ -7,6 +7,7 @@
 #include "co_build.h"
 #include "data/dataset.h"
 #include "data/transfer.h"
+#include "monitor/runs.h"
 #include "train/job.h"
 
 static void print_build(void)
@@ -21,6 +22,9 @@ static void print_build(void)
     const char *curl = co_transfer_library();
     co_cli_print_row(stdout, "libcurl (downloads)", "%s",
                      curl != NULL ? curl : "no: not there when this was built");
+    const char *index = co_runs_index_kind();
+    co_cli_print_row(stdout, "index of the runs", "%s",
+                     index[0] != '\0' ? index : "no: built without SQLite (tools/setup.sh extra)");
     co_cli_print_row(stdout, "many workers (MPI)", "no: arrives with release 0.4");
     co_cli_print_row(stdout, "simulated cluster", "no: arrives with release 0.4");
     co_cli_print_row(stdout, "GPU (CUDA)", "no: arrives with the cuda backend");

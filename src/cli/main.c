@@ -25,6 +25,12 @@ static command_func command_of(co_command command)
         [CO_COMMAND_TUNE] = co_cli_tune,
         [CO_COMMAND_DATA_GENERATE] = co_cli_data_generate,
         [CO_COMMAND_DATA_FETCH] = co_cli_data_fetch,
+        [CO_COMMAND_RUNS_LIST] = co_cli_runs_list,
+        [CO_COMMAND_RUNS_COMPARE] = co_cli_runs_compare,
+        [CO_COMMAND_RUNS_TAIL] = co_cli_runs_tail,
+        [CO_COMMAND_RUNS_PLOT] = co_cli_runs_plot,
+        [CO_COMMAND_CHECKPOINT_SHOW] = co_cli_checkpoint_show,
+        [CO_COMMAND_CHECKPOINT_VERIFY] = co_cli_checkpoint_verify,
     };
     return functions[command];
 }
@@ -37,7 +43,7 @@ static void print_usage(FILE *file)
                   "commands:\n",
                   CO_BUILD_VERSION);
     for (int i = 0; i < CO_COMMAND_COUNT; i++) {
-        (void)fprintf(file, "  %-14s %s\n", co_command_words((co_command)i),
+        (void)fprintf(file, "  %-18s %s\n", co_command_words((co_command)i),
                       co_command_summary((co_command)i));
     }
     (void)fprintf(file,
@@ -48,46 +54,69 @@ static void print_usage(FILE *file)
                   "  cohort COMMAND --help                               all flags of a command\n");
 }
 
-/* eval's settings come from the run folder that it looks at: config.yaml is read as --config. */
-static co_status load_again_from_run_folder(co_cli *cli, int count, char *const arguments[],
-                                            co_error *err)
+/* The same arguments with --config FILE after them. */
+static co_status load_again_with(co_cli *cli, co_command command, int count,
+                                 char *const arguments[], char *path, co_error *err)
 {
     enum { MAX_ARGUMENTS = 1024 };
-    char path[4096];
     char flag[] = "--config";
     char *more[MAX_ARGUMENTS + 2];
     if (count > MAX_ARGUMENTS) {
         return co_fail(err, CO_USAGE, "more than %d arguments", MAX_ARGUMENTS);
     }
-    int length = snprintf(path, sizeof(path), "%s/config.yaml", cli->conf.values.run_dir);
-    if (length < 0 || (size_t)length >= sizeof(path)) {
-        return co_fail(err, CO_USAGE, "--run-dir: the path is too long");
-    }
     memcpy(more, arguments, sizeof(more[0]) * (size_t)count);
     more[count] = flag;
     more[count + 1] = path;
     co_conf_free(&cli->conf);
-    return co_conf_load(&cli->conf, CO_COMMAND_EVAL, count + 2, more, environ, err);
+    return co_conf_load(&cli->conf, command, count + 2, more, environ, err);
+}
+
+/* The config.yaml of the run folder that eval looks at, or of the run or checkpoint that train goes
+ * on with; "": there is none to read. */
+static co_status recorded_settings(const co_settings *settings, co_command command, char *path,
+                                   size_t size, co_error *err)
+{
+    char folder[4096] = "";
+    int length = 0;
+    path[0] = '\0';
+    if (settings->help || settings->config != NULL) {
+        return CO_OK;
+    }
+    if (command == CO_COMMAND_EVAL && settings->run_dir != NULL) {
+        length = snprintf(path, size, "%s/config.yaml", settings->run_dir);
+    } else if (command == CO_COMMAND_TRAIN && settings->resume != NULL) {
+        bool is_auto = strcmp(settings->resume, "auto") == 0;
+        length = is_auto ? co_cli_run_folder(settings, folder, sizeof(folder))
+                         : snprintf(folder, sizeof(folder), "%s", settings->resume);
+        length = length < 0 || (size_t)length >= sizeof(folder)
+                     ? length
+                     : snprintf(path, size, "%s/config.yaml", folder);
+    }
+    if (length < 0 || (size_t)length >= size) {
+        return co_fail(err, CO_USAGE, "the path of the run folder is too long");
+    }
+    if (command == CO_COMMAND_TRAIN && path[0] != '\0' && access(path, R_OK) != 0) {
+        path[0] = '\0'; /* what is missing is told by the one who looks for the checkpoint */
+    }
+    return CO_OK;
 }
 
 static co_status load_settings(co_cli *cli, co_command command, int count, char *const arguments[],
                                co_error *err)
 {
+    char path[4096];
     CO_TRY(co_conf_load(&cli->conf, command, count, arguments, environ, err));
-    const co_settings *settings = &cli->conf.values;
-    if (command == CO_COMMAND_EVAL && !settings->help && settings->run_dir != NULL &&
-        settings->config == NULL) {
-        return load_again_from_run_folder(cli, count, arguments, err);
-    }
-    return CO_OK;
+    CO_TRY(recorded_settings(&cli->conf.values, command, path, sizeof(path), err));
+    return path[0] != '\0' ? load_again_with(cli, command, count, arguments, path, err) : CO_OK;
 }
 
-/* Training, tuning and fetching finish what they are at, or put it in order; other commands end
- * where they are. */
+/* Training, tuning, fetching and watching finish what they are at, or put it in order; other
+ * commands end where they are. */
 static co_status call(co_cli *cli, co_command command, co_error *err)
 {
     if (command == CO_COMMAND_TRAIN || command == CO_COMMAND_TUNE ||
-        command == CO_COMMAND_DATA_FETCH) {
+        command == CO_COMMAND_DATA_FETCH || command == CO_COMMAND_RUNS_TAIL ||
+        command == CO_COMMAND_RUNS_PLOT) {
         cli->stop = co_cli_catch_signals();
     }
     return command_of(command)(cli, err);

@@ -4,65 +4,35 @@
 #include <sys/utsname.h>
 
 #include "base/alloc.h"
-#include "base/hash.h"
-#include "cli/cli.h"
+#include "cli/train_parts.h"
 #include "co_build.h"
-#include "monitor/monitor.h"
-#include "monitor/rundir.h"
 #include "monitor/sinks.h"
+#include "train/environment.h"
+#include "train/resume.h"
 #include "train/weights.h"
-#include "train/worker.h"
-
-typedef struct train_command {
-    co_cli *cli;
-    const co_settings *settings;
-    co_monitor *monitor;
-    co_job *job;
-    co_rundir *rundir;
-    co_train_result result;
-    co_outcome outcome;
-} train_command;
 
 static co_status open_run_folder(train_command *t, co_error *err)
 {
     const co_settings *settings = t->settings;
-    char path[4096];
-    const char *chosen = settings->run_dir;
-    if (chosen == NULL && settings->save_dir != NULL) {
-        int length = snprintf(path, sizeof(path), "%s/%s", settings->results_dir,
-                              settings->save_dir);
-        if (length < 0 || (size_t)length >= sizeof(path)) {
-            return co_fail(err, CO_USAGE, "--results-dir and --save-dir: the path is too long");
-        }
-        chosen = path;
-    }
     const co_rundir_options options = {
-        .path = chosen,
-        .results_dir = settings->results_dir,
+        .path = t->run_path[0] != '\0' ? t->run_path : NULL,
+        .results_dir = co_cli_results_folder(settings, t->results_path, sizeof(t->results_path)),
         .dataset = co_dataset_describe(t->job->dataset)->name,
         .model = t->job->graph->name,
+        .reuse = t->continued,
         .files = &co_files_system,
         .clock = t->cli->clock,
     };
-    return co_rundir_create(&options, &t->rundir, err);
-}
-
-/* The hash of the tune file ("" without one): it decides kernels, so it is part of the record. */
-static co_status tune_hash(const co_settings *settings, char out[CO_HASH_TEXT_SIZE], co_error *err)
-{
-    out[0] = '\0';
-    if (settings->tune_file == NULL) {
-        return CO_OK;
+    CO_TRY(co_rundir_create(&options, &t->rundir, err));
+    if (co_rundir_previous_owner(t->rundir)[0] != '\0') {
+        co_announce_note(co_monitor_announcer(t->monitor), CO_LEVEL_NOTE,
+                         "process %s, which used the run folder, has died",
+                         co_rundir_previous_owner(t->rundir));
     }
-    char *text = NULL;
-    size_t bytes = 0;
-    CO_TRY(co_file_read(settings->tune_file, (size_t)1 << 24, CO_USAGE, &text, &bytes, err));
-    co_hash_text(co_hash_bytes(text, bytes), out);
-    co_free(text);
     return CO_OK;
 }
 
-/* Likewise of the network file. */
+/* Of the network file; "" without one. */
 static void network_hash(const co_job *job, char out[CO_HASH_TEXT_SIZE])
 {
     out[0] = '\0';
@@ -78,7 +48,7 @@ static co_status write_environment(train_command *t, co_error *err)
     char network[CO_HASH_TEXT_SIZE];
     struct utsname host;
     co_cli_cpu_name(cpu, sizeof(cpu));
-    CO_TRY(tune_hash(t->settings, tune, err));
+    CO_TRY(co_environment_tune_hash(t->settings, tune, err));
     network_hash(t->job, network);
     if (uname(&host) != 0) {
         memset(&host, 0, sizeof(host));
@@ -118,17 +88,14 @@ static co_status write_network(train_command *t, co_error *err)
 
 static co_status write_config(train_command *t, co_error *err)
 {
-    char *yaml = NULL;
-    char copy[] = "network.yaml"; /* beside config.yaml */
+    char copy[] = CO_NETWORK_FILE;
     co_conf conf = t->cli->conf;
     CO_TRY(write_network(t, err));
     if (t->job->network != NULL) {
         conf.values.model = copy;
     }
-    CO_TRY(co_conf_dump(&conf, &yaml, err));
-    co_status status = co_rundir_write_config(t->rundir, yaml, err);
-    co_free(yaml);
-    return status;
+    CO_TRY(co_conf_dump(&conf, &t->config, err));
+    return co_rundir_write_config(t->rundir, t->config, err);
 }
 
 static co_console console_of(const co_settings *settings)
@@ -147,13 +114,69 @@ static co_console console_of(const co_settings *settings)
     return console;
 }
 
+/* The files that a resumed run cuts back and continues. */
+static co_status add_metrics(train_command *t, co_error *err)
+{
+    const uint64_t interval = (uint64_t)t->settings->log_interval;
+    co_sink *sink = NULL;
+    CO_TRY(co_jsonl_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_METRICS),
+                         co_cli_train_keep(t, CO_RUN_METRICS, "metrics.jsonl"), interval, &sink,
+                         err));
+    CO_TRY(co_monitor_add(t->monitor, sink, err));
+    if (t->settings->csv) {
+        CO_TRY(co_csv_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_CSV),
+                           co_cli_train_keep(t, CO_RUN_CSV, "metrics.csv"), interval, &sink, err));
+        CO_TRY(co_monitor_add(t->monitor, sink, err));
+    }
+    return CO_OK;
+}
+
+/* Room for all that is announced at once: the histograms of a step, the mistakes of an
+ * evaluation. */
+static co_status add_blobs(train_command *t, const co_blobs **out, co_error *err)
+{
+    const co_settings *settings = t->settings;
+    uint32_t histograms = settings->tb_histograms_every > 0 ? co_histogram_blobs(t->job->graph) : 0;
+    uint32_t images = (uint32_t)settings->tb_images;
+    size_t image = images > 0 ? co_mistake_bytes(co_dataset_describe(t->job->dataset)) : 0;
+    size_t histogram = histograms > 0 ? sizeof(co_histogram) : 0;
+    if (histograms + images == 0) {
+        return CO_OK;
+    }
+    return co_monitor_add_blobs(t->monitor, 2 * histograms + images,
+                                image > histogram ? image : histogram, out, err);
+}
+
+static co_status add_tensorboard(train_command *t, co_error *err)
+{
+    const co_settings *settings = t->settings;
+    const co_blobs *blobs = NULL;
+    CO_TRY(add_blobs(t, &blobs, err));
+    CO_TRY(co_cli_hparams(settings, &t->hparams, &t->hparam_count, err));
+    const co_tensorboard_options options = {
+        .files = &co_files_system,
+        .path = co_rundir_file(t->rundir, CO_RUN_TENSORBOARD),
+        .clock = t->cli->clock,
+        .keep = co_cli_train_keep(t, CO_RUN_TENSORBOARD, "events.out.tfevents.cohort"),
+        .log_interval = (uint64_t)settings->log_interval,
+        .s1_names = settings->tensorboard_names == CO_CONF_TENSORBOARD_S1,
+        .blobs = blobs,
+        .hparams = t->hparams,
+        .hparam_count = t->hparam_count,
+    };
+    co_sink *sink = NULL;
+    CO_TRY(co_tensorboard_sink(&options, &sink, err));
+    return co_monitor_add(t->monitor, sink, err);
+}
+
 static co_status add_sinks(train_command *t, co_error *err)
 {
     const co_console console = console_of(t->settings);
     co_sink *sink = NULL;
-    CO_TRY(co_jsonl_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_METRICS), 0,
-                         (uint64_t)t->settings->log_interval, &sink, err));
-    CO_TRY(co_monitor_add(t->monitor, sink, err));
+    CO_TRY(add_metrics(t, err));
+    if (t->settings->tensorboard) {
+        CO_TRY(add_tensorboard(t, err));
+    }
     CO_TRY(co_textlog_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_LOG), t->cli->clock,
                            &sink, err));
     CO_TRY(co_monitor_add(t->monitor, sink, err));
@@ -173,6 +196,7 @@ static void announce_start(const train_command *t)
     event.run_start = (co_event_run_start){
         .steps_total = job->steps_total,
         .steps_per_epoch = job->steps_per_epoch,
+        .first_step = t->progress.step,
         .epochs = (uint32_t)t->settings->epochs,
         .batch_size = (uint32_t)t->settings->batch_size,
         .parameters = (uint32_t)co_graph_param_count(job->graph),
@@ -208,7 +232,7 @@ static double images_per_second(const co_train_result *result)
 
 static void announce_end(const train_command *t)
 {
-    const co_train_result *result = &t->result;
+    const co_train_result *result = &t->progress.result;
     co_event event = {.kind = CO_EVENT_RUN_END};
     event.run_end = (co_event_run_end){
         .step = result->steps,
@@ -223,7 +247,7 @@ static void announce_end(const train_command *t)
 
 static co_status write_summary(train_command *t, co_error *err)
 {
-    const co_train_result *result = &t->result;
+    const co_train_result *result = &t->progress.result;
     const co_entry entries[] = {
         co_entry_text("outcome", co_outcome_name(t->outcome)),
         co_entry_text("dataset", co_dataset_describe(t->job->dataset)->name),
@@ -233,9 +257,12 @@ static co_status write_summary(train_command *t, co_error *err)
         co_entry_integer("epochs", (int64_t)result->epochs),
         co_entry_integer("images", (int64_t)result->images),
         co_entry_integer("skipped_steps", (int64_t)result->skipped),
+        co_entry_integer("rollbacks", (int64_t)t->progress.rollbacks),
         co_entry_integer("left_out_samples", (int64_t)co_dataset_left_out(t->job->dataset)->count),
         co_entry_number("train_loss", co_score_loss(&result->train)),
         co_entry_number("train_accuracy", co_score_accuracy(&result->train)),
+        co_entry_number("train_evaluated_loss", co_score_loss(&result->train_evaluated)),
+        co_entry_number("train_evaluated_accuracy", co_score_accuracy(&result->train_evaluated)),
         co_entry_number("val_loss", co_score_loss(&result->validation)),
         co_entry_number("val_accuracy", co_score_accuracy(&result->validation)),
         co_entry_number("test_loss", co_score_loss(&result->test)),
@@ -316,14 +343,56 @@ static co_status first_fault(co_status before, co_status now, const co_error *no
     return now;
 }
 
+/* Room for the spans of 200 steps of a network of a hundred layers. */
+static co_status open_timeline(train_command *t, co_track **track, co_error *err)
+{
+    enum { SPANS = 1 << 17 };
+    if (t->settings->timeline == NULL) {
+        return CO_OK;
+    }
+    CO_TRY(co_timeline_create(t->cli->clock, t->cli->start_ns, &t->timeline, err));
+    return co_timeline_add_track(t->timeline, "training", SPANS, track, err);
+}
+
+/* A timeline that cannot be written costs the timeline, not the run. */
+static void save_timeline(const train_command *t)
+{
+    const co_announcer *announcer = co_monitor_announcer(t->monitor);
+    co_error err = {0};
+    if (t->timeline == NULL) {
+        return;
+    }
+    co_timeline_stop(t->timeline);
+    if (co_timeline_save(t->timeline, &co_files_system, t->settings->timeline, &err) != CO_OK) {
+        co_announce_note(announcer, CO_LEVEL_WARNING, "no timeline: %s", err.text);
+    } else if (co_timeline_dropped(t->timeline) > 0) {
+        co_announce_note(announcer, CO_LEVEL_WARNING,
+                         "the timeline is not complete: %llu spans found no room; see "
+                         "--timeline-steps",
+                         (unsigned long long)co_timeline_dropped(t->timeline));
+    }
+}
+
 static co_status train_and_save(train_command *t, co_error *err)
 {
     const co_announcer *announcer = co_monitor_announcer(t->monitor);
     announce_start(t);
     announce_data(t);
-    co_status status = co_train(t->job, announcer, t->cli->stop, &t->result, err);
+    const co_train_options options = {
+        .announcer = announcer,
+        .stop = t->cli->stop,
+        .checkpoints = t->checkpoints,
+        .trace = t->trace,
+        .files = &co_files_system,
+        .run_dir = co_rundir_path(t->rundir),
+    };
+    co_status status = co_train_from(t->job, &options, &t->progress, err);
+    save_timeline(t);
     co_error later = {0};
     status = first_fault(status, keep_weights(t, status, &later), &later, err);
+    if (t->settings->base_names) {
+        status = first_fault(status, co_cli_train_base_names(t, &later), &later, err);
+    }
     t->outcome = outcome_of(status);
     if (t->outcome == CO_OUTCOME_FAILED) {
         co_announce_note(announcer, CO_LEVEL_ERROR, "%s", err->text);
@@ -333,25 +402,67 @@ static co_status train_and_save(train_command *t, co_error *err)
 
 static void print_result(const train_command *t)
 {
-    if (t->result.test.rows > 0 && t->outcome == CO_OUTCOME_FINISHED) {
-        printf("test accuracy %.2f %%\n", 100.0 * co_score_accuracy(&t->result.test));
+    const co_score *train = &t->progress.result.train_evaluated;
+    if (train->rows > 0 && t->outcome == CO_OUTCOME_FINISHED && t->settings->model_accuracy) {
+        printf("train accuracy %.2f %%\n", 100.0 * co_score_accuracy(train));
+    }
+    if (t->progress.result.test.rows > 0 && t->outcome == CO_OUTCOME_FINISHED) {
+        printf("test accuracy %.2f %%\n", 100.0 * co_score_accuracy(&t->progress.result.test));
     }
     printf("run folder    %s\n", co_rundir_path(t->rundir));
+    if (t->outcome == CO_OUTCOME_PREEMPTED) {
+        printf("go on with    cohort train --resume %s\n", co_rundir_path(t->rundir));
+    }
+}
+
+/* What the run needs to save itself. */
+static co_status open_checkpoints(train_command *t, co_error *err)
+{
+    const co_settings *settings = t->settings;
+    char folder[CO_TRAIN_PATH_SIZE + 32];
+    bool regular = settings->checkpoint_every > 0 || settings->checkpoint_minutes > 0.0;
+    (void)snprintf(folder, sizeof(folder), "%s/" CO_CHECKPOINTS_FOLDER, co_rundir_path(t->rundir));
+    const co_checkpoint_options options = {
+        .files = &co_files_system,
+        .announcer = co_monitor_announcer(t->monitor),
+        .folder = folder,
+        .config = t->config,
+        .every = settings->checkpoint_every,
+        .minutes = settings->checkpoint_minutes,
+        .keep_last = settings->keep_last,
+        .failures_max = settings->checkpoint_failures,
+        .wait = settings->checkpoint_wait,
+        .background = regular || settings->keep_best > 0,
+    };
+    CO_TRY(co_checkpoints_create(&options, t->job, &t->progress, &t->checkpoints, err));
+    if (t->continued && t->progress.step > 0) {
+        co_checkpoints_loaded(t->checkpoints);
+    }
+    if (settings->saves_per_epoch == 0) {
+        return CO_OK;
+    }
+    return co_trace_open(&co_files_system, co_rundir_file(t->rundir, CO_RUN_WEIGHTS), t->job->model,
+                         t->progress.trace_rows, &t->trace, err);
 }
 
 static co_status begin_record(train_command *t, co_error *err)
 {
     CO_TRY(write_config(t, err));
     CO_TRY(write_environment(t, err));
+    CO_TRY(open_checkpoints(t, err));
     CO_TRY(add_sinks(t, err));
     return co_monitor_start(t->monitor, err);
 }
 
 static co_status run(train_command *t, co_error *err)
 {
-    const co_monitor_options options = {.clock = t->cli->clock, .start_ns = t->cli->start_ns};
+    co_track *track = NULL;
+    CO_TRY(open_timeline(t, &track, err));
+    const co_monitor_options options = {
+        .clock = t->cli->clock, .start_ns = t->cli->start_ns, .track = track};
     CO_TRY(co_monitor_create(&options, &t->monitor, err));
     CO_TRY(co_job_open_training(t->settings, &t->job, err));
+    CO_TRY(co_cli_train_begin(t, err));
     CO_TRY(open_run_folder(t, err));
     co_status status = begin_record(t, err);
     if (status != CO_OK) {
@@ -369,8 +480,13 @@ co_status co_cli_train(co_cli *cli, co_error *err)
 {
     train_command t = {.cli = cli, .settings = &cli->conf.values};
     co_status status = run(&t, err);
+    co_checkpoints_destroy(t.checkpoints); /* its thread may wait for the monitor */
     co_monitor_destroy(t.monitor);
+    co_cli_free_hparams(t.hparams, t.hparam_count);
+    co_trace_close(t.trace);
     co_rundir_destroy(t.rundir);
+    co_free(t.config);
     co_job_close(t.job);
+    co_timeline_destroy(t.timeline); /* the job's threads may have used it */
     return status;
 }

@@ -128,6 +128,15 @@ static co_status resolve_schedule(co_conf *conf, co_error *err)
     return CO_OK;
 }
 
+/* The best models of a profile go with the evaluation of that profile. */
+static co_status resolve_best(co_conf *conf, co_error *err)
+{
+    if (!conf->values.evaluate && conf->sources[CO_ROW_keep_best].kind == CO_SOURCE_PROFILE) {
+        CO_TRY(co_value_set(&conf->values, CO_ROW_keep_best, "0", "default", err));
+    }
+    return CO_OK;
+}
+
 /* What belongs to sgd in a profile means nothing to another optimizer. */
 static co_status resolve_optimizer(co_conf *conf, co_error *err)
 {
@@ -145,6 +154,7 @@ co_status co_conf_resolve(co_conf *conf, co_error *err)
         CO_TRY(derive_from_switch(conf, CO_ROW_alr, CO_ROW_optimizer, "adam", agrees, err));
     }
     CO_TRY(resolve_optimizer(conf, err));
+    CO_TRY(resolve_best(conf, err));
     CO_TRY(resolve_profile(conf, err));
     CO_TRY(resolve_alt_model(conf, err));
     return resolve_schedule(conf, err);
@@ -243,6 +253,44 @@ static co_status check_warmup(const co_conf *conf, co_error *err)
     return CO_OK;
 }
 
+static co_status check_metric(const co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    co_conf_metric metric = (co_conf_metric)values->best_metric;
+    bool of_test = metric == CO_CONF_METRIC_TEST_ACCURACY || metric == CO_CONF_METRIC_TEST_LOSS;
+    bool of_validation = metric == CO_CONF_METRIC_VAL_ACCURACY || metric == CO_CONF_METRIC_VAL_LOSS;
+    if (values->keep_best == 0 && values->early_stop == 0) {
+        return CO_OK;
+    }
+    co_row user = values->keep_best > 0 ? CO_ROW_keep_best : CO_ROW_early_stop;
+    if (of_test && !values->evaluate) {
+        return contradiction(conf, user, CO_ROW_evaluate,
+                             "best-metric is of the test samples, which are not evaluated", err);
+    }
+    if (of_validation && !values->val) {
+        return contradiction(conf, user, CO_ROW_val,
+                             "best-metric is of the validation samples: there are none", err);
+    }
+    return CO_OK;
+}
+
+static co_status check_checkpoints(const co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    bool none = values->checkpoint_every == 0 && !(values->checkpoint_minutes > 0);
+    if (values->nan_policy == CO_CONF_NAN_ROLLBACK && none) {
+        return contradiction(conf, CO_ROW_nan_policy, CO_ROW_checkpoint_every,
+                             "there are no checkpoints to go back to", err);
+    }
+    if (values->resume != NULL && strcmp(values->resume, "auto") == 0 && values->run_dir == NULL &&
+        values->save_dir == NULL) {
+        return co_fail(err, CO_USAGE,
+                       "%s: auto needs the folder of the run, --run-dir (or --save-dir)",
+                       where_of(conf, CO_ROW_resume));
+    }
+    return check_metric(conf, err);
+}
+
 static co_status check_display(const co_conf *conf, co_error *err)
 {
     const co_settings *values = &conf->values;
@@ -251,6 +299,18 @@ static co_status check_display(const co_conf *conf, co_error *err)
     }
     if (values->quiet && values->progress == CO_CONF_PROGRESS_ON) {
         return contradiction(conf, CO_ROW_quiet, CO_ROW_progress, "a bar is not quiet", err);
+    }
+    if (!values->tensorboard && values->tb_histograms_every > 0) {
+        return contradiction(conf, CO_ROW_tb_histograms_every, CO_ROW_tensorboard,
+                             "histograms are for TensorBoard; add --tensorboard", err);
+    }
+    if (!values->tensorboard && values->tb_images > 0) {
+        return contradiction(conf, CO_ROW_tb_images, CO_ROW_tensorboard,
+                             "images are for TensorBoard; add --tensorboard", err);
+    }
+    if (values->run_dir != NULL && values->subfolder != NULL) {
+        return contradiction(conf, CO_ROW_run_dir, CO_ROW_subfolder, "both say where the run goes",
+                             err);
     }
     if (values->run_dir != NULL && values->save_dir != NULL) {
         return contradiction(conf, CO_ROW_run_dir, CO_ROW_save_dir, "both name the run folder",
@@ -288,6 +348,7 @@ co_status co_conf_check(const co_conf *conf, co_error *err)
         return co_fail(err, CO_USAGE, "%s: may not be empty",
                        where_of(conf, values->dataset == NULL ? CO_ROW_dataset : CO_ROW_model));
     }
+    CO_TRY(check_checkpoints(conf, err));
     CO_TRY(check_schedule(conf, err));
     CO_TRY(check_warmup(conf, err));
     return check_display(conf, err);

@@ -46,12 +46,35 @@
 
 #define CO_NAN_POLICY_CHOICES(X)                                                                   \
     X(CO_CONF_NAN_STOP, "stop")                                                                    \
-    X(CO_CONF_NAN_SKIP, "skip")
+    X(CO_CONF_NAN_SKIP, "skip")                                                                    \
+    X(CO_CONF_NAN_ROLLBACK, "rollback")
+
+#define CO_METRIC_CHOICES(X)                                                                       \
+    X(CO_CONF_METRIC_TEST_ACCURACY, "test-accuracy")                                               \
+    X(CO_CONF_METRIC_TEST_LOSS, "test-loss")                                                       \
+    X(CO_CONF_METRIC_VAL_ACCURACY, "val-accuracy")                                                 \
+    X(CO_CONF_METRIC_VAL_LOSS, "val-loss")                                                         \
+    X(CO_CONF_METRIC_TRAIN_ACCURACY, "train-accuracy")                                             \
+    X(CO_CONF_METRIC_TRAIN_LOSS, "train-loss")
+
+#define CO_EVALUATE_AT_CHOICES(X)                                                                  \
+    X(CO_CONF_EVALUATE_AT_END, "end")                                                              \
+    X(CO_CONF_EVALUATE_AT_START, "start")
 
 #define CO_PROGRESS_CHOICES(X)                                                                     \
     X(CO_CONF_PROGRESS_AUTO, "auto")                                                               \
     X(CO_CONF_PROGRESS_ON, "on")                                                                   \
     X(CO_CONF_PROGRESS_OFF, "off")
+
+#define CO_TENSORBOARD_NAMES_CHOICES(X)                                                            \
+    X(CO_CONF_TENSORBOARD_S2, "s2")                                                                \
+    X(CO_CONF_TENSORBOARD_S1, "s1")
+
+#define CO_SORT_CHOICES(X)                                                                         \
+    X(CO_CONF_SORT_NAME, "name")                                                                   \
+    X(CO_CONF_SORT_STARTED, "started")                                                             \
+    X(CO_CONF_SORT_ACCURACY, "accuracy")                                                           \
+    X(CO_CONF_SORT_LOSS, "loss")
 
 #define CO_BACKEND_CHOICES(X)                                                                      \
     X(CO_CONF_BACKEND_DNNL, "dnnl")                                                                \
@@ -74,7 +97,13 @@ typedef enum co_conf_bad_samples { CO_BAD_SAMPLES_CHOICES(CO_CHOICE_CONSTANT) } 
 typedef enum co_conf_optimizer { CO_OPTIMIZER_CHOICES(CO_CHOICE_CONSTANT) } co_conf_optimizer;
 typedef enum co_conf_schedule { CO_SCHEDULE_CHOICES(CO_CHOICE_CONSTANT) } co_conf_schedule;
 typedef enum co_conf_nan_policy { CO_NAN_POLICY_CHOICES(CO_CHOICE_CONSTANT) } co_conf_nan_policy;
+typedef enum co_conf_metric { CO_METRIC_CHOICES(CO_CHOICE_CONSTANT) } co_conf_metric;
+typedef enum co_conf_evaluate_at { CO_EVALUATE_AT_CHOICES(CO_CHOICE_CONSTANT) } co_conf_evaluate_at;
 typedef enum co_conf_progress { CO_PROGRESS_CHOICES(CO_CHOICE_CONSTANT) } co_conf_progress;
+typedef enum co_conf_tensorboard_names {
+    CO_TENSORBOARD_NAMES_CHOICES(CO_CHOICE_CONSTANT)
+} co_conf_tensorboard_names;
+typedef enum co_conf_sort { CO_SORT_CHOICES(CO_CHOICE_CONSTANT) } co_conf_sort;
 typedef enum co_conf_backend { CO_BACKEND_CHOICES(CO_CHOICE_CONSTANT) } co_conf_backend;
 typedef enum co_conf_isa { CO_ISA_CHOICES(CO_CHOICE_CONSTANT) } co_conf_isa;
 

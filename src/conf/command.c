@@ -6,7 +6,6 @@
 
 /* Commands of later versions, so that nobody is told that they do not exist. */
 static const char *const later_commands[][2] = {
-    {"resume", "checkpoints and resume (0.3)"},
     {"launch", "many workers (0.4)"},
     {"landscape", "the loss landscape"},
     {"kfold", "k-fold grid search"},
@@ -49,6 +48,9 @@ static co_status fail_unknown(const char *word, co_error *err)
                            "have it",
                            word, later_commands[i][1]);
         }
+    }
+    if (strcmp(word, "resume") == 0) {
+        return co_fail(err, CO_USAGE, "a run is resumed with 'cohort train --resume PATH'");
     }
     co_nearest best = {0};
     for (int c = 0; c < CO_COMMAND_COUNT; c++) {

@@ -20,7 +20,8 @@
 #include "base/status.h"
 #include "conf/choices.h"
 
-/* X(constant, words on the command line, positional setting or "", what it does) */
+/* X(constant, words on the command line, positional setting or "", what it does). A setting that
+ * ends in "..." takes any number of arguments, one per line of its text. */
 #define CO_COMMAND_MAP(X)                                                                          \
     X(TRAIN, "train", "", "train a network and write a run folder")                                \
     X(EVAL, "eval", "run_dir", "evaluate the weights of a run folder or of a file")                \
@@ -31,7 +32,15 @@
     X(DATA_GENERATE, "data generate", "dataset",                                                   \
       "write made-up files in a data set's format: nt3")                                           \
     X(DOCTOR, "doctor", "", "show what is built in, found and usable, and why not")                \
-    X(TUNE, "tune", "model", "measure kernels on this machine and write a tune file")
+    X(CHECKPOINT_SHOW, "checkpoint show", "checkpoint_path",                                       \
+      "show what a checkpoint holds: step, state, tensors, environment")                           \
+    X(CHECKPOINT_VERIFY, "checkpoint verify", "checkpoint_path",                                   \
+      "read a checkpoint through and compare every part with its manifest")                        \
+    X(TUNE, "tune", "model", "measure kernels on this machine and write a tune file")              \
+    X(RUNS_LIST, "runs list", "results_dir", "list the runs of a results folder")                  \
+    X(RUNS_COMPARE, "runs compare", "runs...", "show where runs differ: settings and results")     \
+    X(RUNS_TAIL, "runs tail", "run_dir", "show the end of a run's log, and what it adds")          \
+    X(RUNS_PLOT, "runs plot", "runs...", "draw the curves of runs into a picture (gnuplot)")
 
 typedef enum co_command {
 #define CO_COMMAND_ENUM(name, words, positional, text) CO_COMMAND_##name,
@@ -120,6 +129,11 @@ CO_MUST_CHECK co_status co_conf_print_sources(const co_conf *conf, FILE *file, c
 void co_conf_print_help(co_command command, FILE *file);
 /* docs/reference.md. */
 void co_conf_print_reference(FILE *file);
+
+/* Writes "lr: 0.1 then, 0.2 now; ..." for the settings of a run that differ ("" when none does):
+ * those that decide its results, or those that `may_change` when it is resumed. */
+CO_MUST_CHECK co_status co_conf_compare(const co_settings *then, const co_settings *now,
+                                        bool may_change, char *out, size_t size, co_error *err);
 
 /* The value of one row as the dump writes it. Freed by co_free. */
 CO_MUST_CHECK co_status co_conf_value_text(const co_settings *settings, co_row row, char **out,

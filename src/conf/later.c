@@ -5,7 +5,6 @@
 #include "conf/string.h"
 
 #define MANY_WORKERS "many workers (0.4)"
-#define CHECKPOINTS  "checkpoints and resume (0.3)"
 #define CONTINUAL    "continual learning"
 #define SERVERS      "parameter servers"
 #define DELAYS       "delayed and slow workers"
@@ -14,7 +13,7 @@
 #define KFOLD        "k-fold grid search"
 #define REPORTS      "test reports"
 #define PRECISION    "half precision and CUDA"
-#define SINKS        "TensorBoard and the live page"
+#define SINKS        "the live page and its kin"
 
 static const co_later later_rows[] = {
     {"tasksets-config", CONTINUAL, ""},
@@ -33,13 +32,10 @@ static const co_later later_rows[] = {
     {"delay slow-worker-1 delay-intensity delay-type delay-ms", DELAYS, ""},
     {"compensation comp", "delay compensation", ""},
     {"small-batch-size small-workers time-ratio num-small schedule comments temp", DUAL_BATCH, ""},
-    {"checkpoint-every resume-from resume keep-last keep-best", CHECKPOINTS, "0"},
-    {"crash-iteration crash-at-step", CHECKPOINTS, ""},
-    {"saves-per-epoch grid-size subfolder", LANDSCAPE, ""},
+    {"grid-size", LANDSCAPE, ""},
     {"k-splits", KFOLD, ""},
-    {"classification-report training-time pics model-accuracy worker-accuracy", REPORTS, ""},
-    {"tensorboard tensorwatch tensorwatch-port", SINKS, "0"},
-    {"log-model-grads-every", SINKS, ""},
+    {"classification-report training-time pics worker-accuracy", REPORTS, ""},
+    {"tensorwatch tensorwatch-port", SINKS, "0"},
     {"influx influx-url prometheus-port http-port live", SINKS, ""},
     {"use-amp use-dali xla amp", PRECISION, ""},
     {"log-level", "log levels (use --quiet or --verbose)", "info INFO"},

@@ -12,6 +12,8 @@ typedef struct argument_reader {
     int count;
     int next;
     char *const *arguments;
+    bool positional;   /* one was read */
+    co_string several; /* the positional arguments of a "..." setting, one per line */
     co_error *err;
 } argument_reader;
 
@@ -183,16 +185,59 @@ static co_status read_flag(argument_reader *reader, const char *argument)
     return read_params(reader, value != NULL ? value : reader->arguments[reader->next++]);
 }
 
-static co_status read_positional(argument_reader *reader, const char *argument, bool *taken)
+static bool takes_several(const char *positional)
+{
+    size_t length = strlen(positional);
+    return length > 3 && strcmp(positional + length - 3, "...") == 0;
+}
+
+static co_status read_positional(argument_reader *reader, const char *argument)
 {
     const char *name = positional_names[reader->command];
-    if (name[0] == '\0' || *taken) {
+    if (takes_several(name)) {
+        co_string_format(&reader->several, "%s%s", reader->positional ? "\n" : "", argument);
+        reader->positional = true;
+        return CO_OK;
+    }
+    if (name[0] == '\0' || reader->positional) {
         return co_fail(reader->err, CO_USAGE,
                        "'%.60s' is one argument too many for 'cohort %s'; flags begin with --",
                        argument, co_command_words(reader->command));
     }
-    *taken = true;
+    reader->positional = true;
     return add(reader, co_option_find(name), argument, name);
+}
+
+/* Adds what a "..." setting has gathered. */
+static co_status finish_positional(argument_reader *reader)
+{
+    const char *positional = positional_names[reader->command];
+    char name[FLAG_MAX];
+    char *text = NULL;
+    if (!reader->positional || !takes_several(positional)) {
+        return CO_OK;
+    }
+    snprintf(name, sizeof(name), "%.*s", (int)strlen(positional) - 3, positional);
+    CO_TRY(co_string_take(&reader->several, &text, reader->err));
+    co_status status = add(reader, co_option_find(name), text, name);
+    co_free(text);
+    return status;
+}
+
+static co_status read_argument(argument_reader *reader, const char *argument)
+{
+    if (strcmp(argument, "-h") == 0) {
+        return add(reader, CO_ROW_help, "true", "-h");
+    }
+    if (strncmp(argument, "--", 2) == 0 && argument[2] != '\0') {
+        return read_flag(reader, argument);
+    }
+    if (argument[0] == '-') {
+        const co_later *later = co_later_find(argument);
+        return later != NULL ? co_later_fail(later, argument, argument + 1, reader->err)
+                             : co_unknown_flag_fail(argument, argument + 1, reader->err);
+    }
+    return read_positional(reader, argument);
 }
 
 co_status co_layer_read_arguments(co_layer *layer, co_command command, int count,
@@ -200,20 +245,13 @@ co_status co_layer_read_arguments(co_layer *layer, co_command command, int count
 {
     argument_reader reader = {
         .layer = layer, .command = command, .count = count, .arguments = arguments, .err = err};
-    bool taken = false;
-    while (has_next(&reader)) {
-        const char *argument = arguments[reader.next++];
-        if (strcmp(argument, "-h") == 0) {
-            CO_TRY(add(&reader, CO_ROW_help, "true", "-h"));
-        } else if (strncmp(argument, "--", 2) == 0 && argument[2] != '\0') {
-            CO_TRY(read_flag(&reader, argument));
-        } else if (argument[0] == '-') {
-            const co_later *later = co_later_find(argument);
-            CO_TRY(later != NULL ? co_later_fail(later, argument, argument + 1, err)
-                                 : co_unknown_flag_fail(argument, argument + 1, err));
-        } else {
-            CO_TRY(read_positional(&reader, argument, &taken));
-        }
+    co_status status = CO_OK;
+    while (status == CO_OK && has_next(&reader)) {
+        status = read_argument(&reader, arguments[reader.next++]);
     }
-    return CO_OK;
+    if (status == CO_OK) {
+        status = finish_positional(&reader);
+    }
+    co_string_free(&reader.several);
+    return status;
 }

@@ -13,7 +13,7 @@ typedef struct profile_row {
     {                                                                                              \
         CO_ROW_##field, text                                                                       \
     }
-#define PROFILE_ROWS_MAX 24
+#define PROFILE_ROWS_MAX 32
 
 static const struct {
     const char *summary;
@@ -31,7 +31,7 @@ static const struct {
                              SET(epochs, "10"), SET(optimizer, "sgd"), SET(lr, "0.01"),
                              SET(momentum, "0.5"), SET(weight_decay, "0"), SET(seed, "42"),
                              SET(log_interval, "10"), SET(normalize, "half"),
-                             SET(results_dir, "./results")}},
+                             SET(tensorboard_names, "s1"), SET(results_dir, "./results")}},
     /* The published single-worker curves are of a loader that does not shuffle (docs/METHODS.md 3).
      */
     [CO_CONF_PROFILE_S2] = {"the Ignite CIFAR-10 example (S2): fastresnet on cifar10",
@@ -50,12 +50,19 @@ static const struct {
                              SET(lr_schedule, "piecewise-linear"),
                              SET(warmup_epochs, "4"),
                              SET(evaluate_every, "3"),
+                             SET(evaluate_at, "start"),
+                             SET(evaluate_train, "true"),
+                             SET(checkpoint_every, "200"),
+                             SET(keep_last, "1"),
+                             SET(keep_best, "3"),
                              SET(seed, "12"),
                              SET(shuffle, "false"),
                              SET(drop_last, "true"),
                              SET(normalize, "imagenet"),
                              SET(augment_crop, "4"),
                              SET(augment_flip, "random"),
+                             SET(log_interval, "1"),
+                             SET(tensorboard, "true"),
                              SET(results_dir, "/tmp/output-cifar10")}},
     [CO_CONF_PROFILE_S3] = {"OptML (S3): lenet5 on mnist",
                             {SET(dataset, "mnist"), SET(model, "lenet5"), SET(batch_size, "32"),

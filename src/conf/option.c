@@ -68,6 +68,7 @@ const char *co_section_title(co_section section)
         [CO_SECTION_DATA] = "Data",
         [CO_SECTION_MODEL] = "Model",
         [CO_SECTION_TRAINING] = "Training",
+        [CO_SECTION_CHECKPOINTS] = "Checkpoints and resume",
         [CO_SECTION_OPTIMIZER] = "Optimizer",
         [CO_SECTION_SCHEDULE] = "Learning rate over time",
         [CO_SECTION_EVALUATION] = "Evaluation",

@@ -26,6 +26,7 @@ typedef enum co_section {
     CO_SECTION_DATA,
     CO_SECTION_MODEL,
     CO_SECTION_TRAINING,
+    CO_SECTION_CHECKPOINTS,
     CO_SECTION_OPTIMIZER,
     CO_SECTION_SCHEDULE,
     CO_SECTION_EVALUATION,
@@ -55,6 +56,7 @@ typedef struct co_option {
     double min;                 /* numbers: no range when min == max */
     double max;
     unsigned open;
+    bool may_change;  /* may differ when a run is resumed: its results do not depend on it */
     bool invocation;  /* belongs to one call of the program, not to the record of a run */
     bool flag_only;   /* neither in files nor in the environment */
     bool not_in_file; /* says what to read, so a file cannot */

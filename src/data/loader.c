@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -18,11 +19,16 @@ enum {
  * n % depth; `filled` = n + 1 says that it is complete. */
 typedef struct ring_slot {
     co_batch batch;
-    uint8_t *pixels;   /* (batch, C, H, W) */
-    int32_t *labels;   /* (batch) */
-    uint32_t *samples; /* (batch) */
-    uint8_t *scratch;  /* one sample before augmentation */
-    co_status status;  /* of the gathering */
+    uint8_t *pixels;       /* (batch, C, H, W) */
+    int32_t *labels;       /* (batch) */
+    uint32_t *samples;     /* (batch) */
+    uint8_t *scratch;      /* one sample before augmentation */
+    const co_clock *clock; /* NULL: nobody wants to know the times */
+    uint64_t began_ns;     /* of the gathering */
+    uint64_t augment_ns;   /* 0: nothing is augmented */
+    uint64_t ended_ns;
+    int helper;       /* which one gathers */
+    co_status status; /* of the gathering */
     co_error fault;
     atomic_uint_fast64_t filled;
 } ring_slot;
@@ -69,7 +75,10 @@ struct co_loader {
     atomic_int idle;         /* helpers that wait for room */
     atomic_bool owner_waits; /* for a slot */
     bool running;            /* under claim_lock: helpers may claim */
-    bool closing;            /* under claim_lock */
+    const co_clock *clock;   /* under claim_lock: NULL unless observed */
+    co_track *owner_track;   /* the owner's, as are the helpers': it tells when it takes a batch */
+    co_track *helper_track[MAX_THREADS];
+    bool closing; /* under claim_lock */
 };
 
 /* ---- which samples ---- */
@@ -171,6 +180,7 @@ static co_status fetch_rows(const co_loader *loader, co_sample_reader *reader, r
 static co_status augment_rows(const co_loader *loader, co_sample_reader *reader,
                               const uint8_t *resident, ring_slot *slot, co_error *err)
 {
+    slot->augment_ns = slot->clock != NULL ? co_clock_ns(slot->clock) : 0;
     const co_dataset_info *info = co_dataset_describe(loader->set);
     const co_image_shape shape = {info->channels, info->height, info->width};
     for (int row = 0; row < slot->batch.rows; row++) {
@@ -206,6 +216,52 @@ static co_status gather(const co_loader *loader, co_sample_reader *reader, ring_
     return CO_OK;
 }
 
+/* ---- the timeline ---- */
+
+/* Under claim_lock, by the thread that will gather. */
+static void begin_time(const co_loader *loader, ring_slot *slot)
+{
+    slot->clock = loader->clock;
+    if (loader->clock == NULL) {
+        return;
+    }
+    slot->began_ns = co_clock_ns(loader->clock);
+    slot->augment_ns = 0;
+    slot->helper = 0;
+    for (int i = 0; i < loader->threads; i++) {
+        slot->helper = pthread_equal(pthread_self(), loader->thread[i]) != 0 ? i : slot->helper;
+    }
+}
+
+static void end_time(ring_slot *slot)
+{
+    slot->ended_ns = slot->clock != NULL ? co_clock_ns(slot->clock) : 0;
+}
+
+/* The owner tells, so that a track has one writer. */
+static void tell_time(const co_loader *loader, const ring_slot *slot)
+{
+    if (loader->owner_track == NULL || slot->clock == NULL) {
+        return;
+    }
+    co_track *track = loader->threads == 0 ? loader->owner_track
+                                           : loader->helper_track[slot->helper];
+    co_timed timed = {.start_ns = slot->began_ns,
+                      .end_ns = slot->ended_ns,
+                      .category = "load",
+                      .name = "load batch",
+                      .value_name = "rows",
+                      .value = (uint64_t)slot->batch.rows};
+    if (slot->augment_ns != 0) {
+        const co_timed augment = {.start_ns = slot->augment_ns,
+                                  .end_ns = slot->ended_ns,
+                                  .category = "augment",
+                                  .name = "augment"};
+        co_track_add(track, &augment);
+    }
+    co_track_add(track, &timed);
+}
+
 /* ---- helper threads ---- */
 
 static uint64_t waiting_batches(const co_loader *loader)
@@ -232,7 +288,9 @@ static bool claim(co_loader *loader, uint64_t *number)
     bool open = !loader->closing;
     if (open) {
         *number = atomic_load(&loader->claimed);
-        list_batch(loader, &loader->slots[*number % (uint64_t)loader->depth]);
+        ring_slot *slot = &loader->slots[*number % (uint64_t)loader->depth];
+        begin_time(loader, slot);
+        list_batch(loader, slot);
         atomic_store(&loader->claimed, *number + 1);
     }
     pthread_mutex_unlock(&loader->claim_lock);
@@ -247,6 +305,7 @@ static void *helper_main(void *arg)
     while (claim(loader, &number)) {
         ring_slot *slot = &loader->slots[number % (uint64_t)loader->depth];
         slot->status = gather(loader, self->reader, slot, &slot->fault);
+        end_time(slot);
         atomic_store(&slot->filled, number + 1);
         if (atomic_load(&loader->owner_waits)) {
             pthread_mutex_lock(&loader->wait_lock);
@@ -340,9 +399,12 @@ static void advance(co_loader *loader)
 static co_status next_inline(co_loader *loader, const co_batch **out, co_error *err)
 {
     ring_slot *slot = &loader->slots[0];
+    begin_time(loader, slot);
     list_batch(loader, slot);
     advance(loader);
     CO_TRY(gather(loader, loader->helper[0].reader, slot, err));
+    end_time(slot);
+    tell_time(loader, slot);
     *out = &slot->batch;
     return CO_OK;
 }
@@ -364,7 +426,24 @@ co_status co_loader_next(co_loader *loader, const co_batch **out, co_error *err)
     if (slot->status != CO_OK) {
         return co_fail(err, slot->status, "%s", slot->fault.text);
     }
+    tell_time(loader, slot);
     *out = &slot->batch;
+    return CO_OK;
+}
+
+co_status co_loader_observe(co_loader *loader, co_track *owner, co_error *err)
+{
+    enum { SPANS = 1 << 14 };
+    for (int i = 0; owner != NULL && i < loader->threads; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof(name), "loader %d", i + 1);
+        CO_TRY(co_timeline_add_track(co_track_timeline(owner), name, SPANS,
+                                     &loader->helper_track[i], err));
+    }
+    pthread_mutex_lock(&loader->claim_lock);
+    loader->owner_track = owner;
+    loader->clock = owner != NULL ? co_track_clock(owner) : NULL;
+    pthread_mutex_unlock(&loader->claim_lock);
     return CO_OK;
 }
 

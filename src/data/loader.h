@@ -15,6 +15,7 @@
 
 #include "data/augment.h"
 #include "data/dataset.h"
+#include "event/timeline.h"
 
 typedef struct co_loader co_loader;
 
@@ -51,6 +52,10 @@ CO_MUST_CHECK co_status co_loader_seek(co_loader *loader, uint32_t epoch, uint32
 
 /* Where co_loader_next will go on: what a checkpoint keeps. */
 void co_loader_position(const co_loader *loader, uint32_t *epoch, uint32_t *batch);
+
+/* Tells the timeline of the owner's track when batches are gathered, on a track for each helper
+ * thread; without helpers on the owner's own. NULL: no more. Before or between calls of next. */
+CO_MUST_CHECK co_status co_loader_observe(co_loader *loader, co_track *owner, co_error *err);
 
 /* *out: the next batch, valid until the next call of this, of seek, or of destroy. */
 CO_MUST_CHECK co_status co_loader_next(co_loader *loader, const co_batch **out, co_error *err);

@@ -18,6 +18,9 @@ const char *co_event_kind_name(uint32_t kind)
         [CO_EVENT_EPOCH_END] = "epoch",
         [CO_EVENT_NOTE] = "note",
         [CO_EVENT_RUN_END] = "run_end",
+        [CO_EVENT_HISTOGRAM] = "histogram",
+        [CO_EVENT_IMAGE] = "image",
+        [CO_EVENT_MARK] = "mark",
     };
     return name_of(names, sizeof(names) / sizeof(names[0]), kind);
 }

@@ -1,7 +1,8 @@
 /* What a run announces: small typed events of a fixed size, copied and never freed.
  *
  * The training thread fills one and hands it to co_announce (event/announce.h); sinks read it
- * later, in another thread. An event therefore holds no pointers.
+ * later, in another thread. An event therefore holds no pointers; what is too large for it lies in
+ * a blob, of which it has the number.
  */
 #ifndef CO_EVENT_EVENT_H
 #define CO_EVENT_EVENT_H
@@ -20,6 +21,9 @@ typedef enum co_event_kind {
     CO_EVENT_EPOCH_END,
     CO_EVENT_NOTE,
     CO_EVENT_RUN_END,
+    CO_EVENT_HISTOGRAM,
+    CO_EVENT_IMAGE,
+    CO_EVENT_MARK, /* for the monitor, not for sinks: see co_announce_mark */
 } co_event_kind;
 
 typedef enum co_event_split {
@@ -63,10 +67,15 @@ typedef struct co_event_step {
     uint32_t step_in_epoch; /* from 1 */
     uint32_t images;        /* samples in this batch */
     uint32_t reserved;
-    double loss;          /* of this batch */
-    double running_loss;  /* mean over the epoch so far, or moving average */
-    double accuracy;      /* of this batch, 0..1 */
+    double loss;         /* of this batch */
+    double running_loss; /* moving average */
+    double accuracy;     /* of this batch, 0..1 */
+    double accuracy5;
+    double epoch_loss; /* mean over the epoch so far; so are the next two */
+    double epoch_accuracy;
+    double epoch_accuracy5;
     double gradient_norm; /* L2 over all parameters */
+    double weight_norm;   /* likewise, of the weights after the step */
     double learning_rate;
     double images_per_second; /* recent */
 } co_event_step;
@@ -109,6 +118,26 @@ typedef struct co_event_run_end {
     double images_per_second; /* over all training steps of this run */
 } co_event_run_end;
 
+/* Of a tensor; what it counts is a co_histogram in a blob (event/blob.h). */
+typedef struct co_event_histogram {
+    uint64_t step;
+    uint32_t epoch;    /* from 1 */
+    uint32_t gradient; /* not 0: of the gradient, else of the weights */
+    uint32_t blob;
+} co_event_histogram;
+
+/* A sample that was taken for something else: a co_mistake in a blob. */
+typedef struct co_event_image {
+    uint64_t step;  /* steps done */
+    uint32_t epoch; /* epochs done */
+    uint32_t blob;
+} co_event_image;
+
+/* A place in the stream of events. */
+typedef struct co_event_mark {
+    uint64_t id; /* 1, 2, ... */
+} co_event_mark;
+
 typedef struct co_event {
     uint32_t kind; /* co_event_kind */
     uint32_t rank;
@@ -120,6 +149,9 @@ typedef struct co_event {
         co_event_epoch_end epoch_end;
         co_event_note note;
         co_event_run_end run_end;
+        co_event_histogram histogram;
+        co_event_image image;
+        co_event_mark mark;
     };
 } co_event;
 

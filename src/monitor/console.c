@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <langinfo.h>
 #include <math.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -11,7 +12,13 @@
 #include "monitor/describe.h"
 #include "monitor/sinks.h"
 
-enum { LINE_SIZE = 4096, WIDTH_DEFAULT = 80, WIDTH_MAX = 300, BAR_MIN = 8 };
+enum {
+    LINE_SIZE = 4096, /* at most PIPE_BUF: a pipe that takes anything takes a line */
+    WIDTH_DEFAULT = 80,
+    WIDTH_MAX = 300,
+    BAR_MIN = 8,
+    PATIENCE_MS = 1000, /* with whoever reads a pipe or has stopped the terminal */
+};
 
 #define REDRAW_SECONDS 0.1
 
@@ -21,6 +28,8 @@ typedef struct console_sink {
     co_description description;
     double drawn_at;  /* seconds of the last redraw */
     bool bar_visible; /* the cursor's line holds a bar */
+    bool stuck;       /* it took nothing for so long: lines are left out until it does */
+    unsigned long left_out;
 } console_sink;
 
 /* 0 when the stream is no terminal. */
@@ -50,9 +59,24 @@ co_console co_console_detect(FILE *file, co_verbosity verbosity)
     };
 }
 
+/* A reader that sleeps (a pager, Ctrl-S) must not keep the other sinks from their events. */
+static bool is_ready(console_sink *sink)
+{
+    struct pollfd out = {.fd = fileno(sink->console.file), .events = POLLOUT};
+    sink->stuck = out.fd >= 0 && poll(&out, 1, sink->stuck ? 0 : PATIENCE_MS) == 0;
+    sink->left_out += sink->stuck;
+    return !sink->stuck;
+}
+
 static co_status write_text(console_sink *sink, const char *text, size_t length, co_error *err)
 {
     FILE *file = sink->console.file;
+    if (!is_ready(sink)) {
+        return CO_OK;
+    }
+    if (sink->left_out > 0 && fprintf(file, "... %lu lines were left out\n", sink->left_out) >= 0) {
+        sink->left_out = 0;
+    }
     if (fwrite(text, 1, length, file) != length || fflush(file) != 0) {
         return co_fail_errno(err, CO_FILE, errno, "cannot write to the console");
     }

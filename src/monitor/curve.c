@@ -320,6 +320,9 @@ static co_status curve_event(co_sink *base, const co_event *event, co_error *err
         break;
     case CO_EVENT_EPOCH_END:
     case CO_EVENT_NOTE:
+    case CO_EVENT_HISTOGRAM:
+    case CO_EVENT_IMAGE:
+    case CO_EVENT_MARK:
         return CO_OK;
     }
     co_text text = co_text_over(sink->text, sizeof(sink->text));

@@ -138,6 +138,10 @@ bool co_describe(co_description *description, const co_event *event, co_text *te
     case CO_EVENT_RUN_END:
         describe_run_end(event, text);
         return true;
+    case CO_EVENT_HISTOGRAM:
+    case CO_EVENT_IMAGE:
+    case CO_EVENT_MARK:
+        return false;
     }
     return false;
 }

@@ -4,11 +4,10 @@
 #include "base/text.h"
 #include "monitor/sinks.h"
 
-enum { LINE_SIZE = 2048 };
+enum { LINE_SIZE = 2048, SPOOL_BYTES = 1 << 18 };
 
 typedef struct jsonl_sink {
     co_sink base;
-    co_line_file *file;
     uint64_t log_interval;
 } jsonl_sink;
 
@@ -90,6 +89,7 @@ static void add_step(line *l, const co_event_step *step)
     add_optional(l, "running_loss", step->running_loss);
     add_optional(l, "accuracy", step->accuracy);
     add_optional(l, "gradient_norm", step->gradient_norm);
+    add_optional(l, "weight_norm", step->weight_norm);
     add_optional(l, "lr", step->learning_rate);
     add_rate(l, step->images_per_second);
 }
@@ -129,6 +129,11 @@ static void add_run_end(line *l, const co_event_run_end *end)
     add_rate(l, end->images_per_second);
 }
 
+static bool is_empty(const jsonl_sink *sink)
+{
+    return co_spool_offset(sink->base.spool) + co_spool_waiting(sink->base.spool) == 0;
+}
+
 /* false: this event has no line. */
 static bool fill(const jsonl_sink *sink, line *l, const co_event *event)
 {
@@ -139,7 +144,7 @@ static bool fill(const jsonl_sink *sink, line *l, const co_event *event)
     switch ((co_event_kind)event->kind) {
     case CO_EVENT_RUN_START:
         add_run_start(l, &event->run_start);
-        return true;
+        return event->run_start.first_step == 0 || is_empty(sink);
     case CO_EVENT_STEP:
         add_step(l, &event->step);
         return sink->log_interval > 0 && event->step.step % sink->log_interval == 0;
@@ -153,6 +158,9 @@ static bool fill(const jsonl_sink *sink, line *l, const co_event *event)
         add_run_end(l, &event->run_end);
         return true;
     case CO_EVENT_NOTE:
+    case CO_EVENT_HISTOGRAM:
+    case CO_EVENT_IMAGE:
+    case CO_EVENT_MARK:
         return false;
     }
     return false;
@@ -171,25 +179,21 @@ static co_status jsonl_event(co_sink *base, const co_event *event, co_error *err
     if (!co_text_complete(&l.text)) {
         return co_fail(err, CO_INTERNAL, "metrics: a line of %zu characters", l.text.length);
     }
-    return co_line_file_append(sink->file, l.buffer, l.text.length, err);
-}
-
-static co_status jsonl_flush(co_sink *base, co_error *err)
-{
-    return co_line_file_sync(((jsonl_sink *)base)->file, err);
+    co_spool_add(sink->base.spool, l.buffer, l.text.length);
+    return CO_OK;
 }
 
 static void jsonl_close(co_sink *base)
 {
     jsonl_sink *sink = (jsonl_sink *)base;
-    co_line_file_close(sink->file);
+    co_spool_close(sink->base.spool);
     co_free(sink);
 }
 
 static const co_sink_ops jsonl_ops = {
     .name = "metrics.jsonl",
     .event = jsonl_event,
-    .flush = jsonl_flush,
+    .flush = co_sink_flush_spool,
     .close = jsonl_close,
 };
 
@@ -200,8 +204,9 @@ co_status co_jsonl_sink(const co_files *files, const char *path, uint64_t keep,
     CO_TRY(co_alloc(1, sizeof(jsonl_sink), "metrics sink", &block, err));
     jsonl_sink *sink = block;
     sink->base.ops = &jsonl_ops;
+    sink->base.cut_back = true;
     sink->log_interval = log_interval;
-    co_status status = co_line_file_open(files, path, keep, &sink->file, err);
+    co_status status = co_spool_open(files, path, keep, SPOOL_BYTES, &sink->base.spool, err);
     if (status != CO_OK) {
         co_free(sink);
         return status;

@@ -1,2 +1,6 @@
-# JSON is written with base/text; the tests read it back with jansson.
+# JSON is written with base/text and read back, for `cohort runs`, with jansson.
 target_link_libraries(co_monitor PRIVATE PkgConfig::JANSSON)
+if(SQLITE_FOUND) # without it `cohort runs` reads all folders each time
+    target_link_libraries(co_monitor PRIVATE PkgConfig::SQLITE)
+    target_compile_definitions(co_monitor PRIVATE CO_SQLITE)
+endif()

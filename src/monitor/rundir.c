@@ -13,10 +13,17 @@
 enum { RUN_FILES = CO_RUN_STATUS + 1 };
 
 static const char *const file_names[RUN_FILES] = {
-    [CO_RUN_CONFIG] = "config.yaml",   [CO_RUN_ENV] = "env.json",
-    [CO_RUN_LOG] = "log.txt",          [CO_RUN_METRICS] = "metrics.jsonl",
-    [CO_RUN_SUMMARY] = "summary.json", [CO_RUN_MODEL] = "model.safetensors",
-    [CO_RUN_NETWORK] = "network.yaml", [CO_RUN_MODEL_RAW] = "model.raw.safetensors",
+    [CO_RUN_CONFIG] = "config.yaml",
+    [CO_RUN_ENV] = "env.json",
+    [CO_RUN_LOG] = "log.txt",
+    [CO_RUN_METRICS] = "metrics.jsonl",
+    [CO_RUN_CSV] = "metrics.csv",
+    [CO_RUN_TENSORBOARD] = "events.out.tfevents.cohort",
+    [CO_RUN_SUMMARY] = "summary.json",
+    [CO_RUN_NETWORK] = "network.yaml",
+    [CO_RUN_MODEL] = "model.safetensors",
+    [CO_RUN_MODEL_RAW] = "model.raw.safetensors",
+    [CO_RUN_WEIGHTS] = "weights.npy",
     [CO_RUN_STATUS] = "status",
 };
 
@@ -118,8 +125,8 @@ static co_status lock_folder(co_rundir *rundir, bool reuse, co_error *err)
     }
     if (status == CO_OK && !empty && !reuse) {
         status = co_fail(err, CO_FILE,
-                         "the run folder %s is not empty: choose another with --run-dir, or "
-                         "empty it",
+                         "the run folder %s is not empty: choose another with --run-dir, empty "
+                         "it, or go on with the run in it with --resume auto",
                          rundir->path);
     }
     co_free(lock_path);

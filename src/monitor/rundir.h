@@ -5,10 +5,15 @@
  *     log.txt       what happened           model.safetensors  no time, no path in it
  *     network.yaml  with --model FILE.yaml: that file; config.yaml names the copy
  *     model.raw.safetensors   with --ema-decay: the weights that model.safetensors averages
+ *     metrics.csv   the same as a table    events.out.tfevents.cohort   with --tensorboard
+ *     weights.npy   with --saves-per-epoch: the trajectory of the weights
+ *     checkpoints/  step-000800 ...: what a run is resumed from (train/checkpoint.h)
+ *     best_model_*.safetensors, not-finite-*.json   where there is reason to
  *     status        running | finished | preempted | failed
  *     lock          "pid@host" while a process uses the folder
  *
- * Files other than log.txt and metrics.jsonl are saved atomically. Used by the main thread.
+ * Files other than log.txt, the metrics and events.out.tfevents.cohort are saved atomically. Used
+ * by the main thread.
  */
 #ifndef CO_MONITOR_RUNDIR_H
 #define CO_MONITOR_RUNDIR_H
@@ -50,10 +55,13 @@ typedef enum co_run_file {
     CO_RUN_ENV,
     CO_RUN_LOG,
     CO_RUN_METRICS,
+    CO_RUN_CSV,
+    CO_RUN_TENSORBOARD,
     CO_RUN_SUMMARY,
     CO_RUN_MODEL,
     CO_RUN_NETWORK,
     CO_RUN_MODEL_RAW, /* beside an average of the weights: the weights themselves */
+    CO_RUN_WEIGHTS,   /* their trajectory */
     CO_RUN_STATUS,
 } co_run_file;
 

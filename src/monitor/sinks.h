@@ -1,4 +1,4 @@
-/* The sinks of the foundation; each creates a co_sink for co_monitor_add. */
+/* The sinks; each creates a co_sink for co_monitor_add. */
 #ifndef CO_MONITOR_SINKS_H
 #define CO_MONITOR_SINKS_H
 
@@ -16,9 +16,17 @@
  * epochs always. Ratios are 0..1. A number that was not measured is left out; a loss that is not
  * finite is null and "finite":false is added. What depends on the machine's speed has the keys
  * `seconds` (since the start of the run), `duration`, `img_per_s` and `wall`: without these, two
- * runs of the same command give the same bytes. `keep`: as for co_line_file_open. */
+ * runs of the same command give the same bytes. `keep`: as for co_line_file_open. A resumed run
+ * goes on where the file was cut, without another run start. */
 CO_MUST_CHECK co_status co_jsonl_sink(const co_files *files, const char *path, uint64_t keep,
                                       uint64_t log_interval, co_sink **out, co_error *err);
+
+/* csv.c: metrics.csv, one row per step that metrics.jsonl has, epoch and evaluation, with the
+ * columns event, split, step, epoch, samples, loss, running_loss, accuracy, accuracy5,
+ * gradient_norm, weight_norm, lr, img_per_s, duration, seconds. What was not measured is empty. The
+ * columns never change: what else there is to know is in metrics.jsonl. */
+CO_MUST_CHECK co_status co_csv_sink(const co_files *files, const char *path, uint64_t keep,
+                                    uint64_t log_interval, co_sink **out, co_error *err);
 
 /* textlog.c: log.txt, "2024-01-31 12:34:56,789 - INFO - message", appended to if it exists.
  * Steps are left out; times count from the run start's wall time (before it, from the

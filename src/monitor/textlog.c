@@ -4,11 +4,10 @@
 #include "monitor/describe.h"
 #include "monitor/sinks.h"
 
-enum { LINE_SIZE = CO_ERROR_SIZE + 64 };
+enum { LINE_SIZE = CO_ERROR_SIZE + 64, SPOOL_BYTES = 1 << 17 };
 
 typedef struct textlog_sink {
     co_sink base;
-    co_line_file *file;
     int64_t start_wall_ns; /* wall time of `seconds` 0 */
     co_description description;
 } textlog_sink;
@@ -22,9 +21,11 @@ static const char *level_of(const co_event *event)
 /* The wall clock is read once, by the run's start: a log's times never go backwards. */
 static co_status textlog_event(co_sink *base, const co_event *event, co_error *err)
 {
+    (void)err;
     textlog_sink *sink = (textlog_sink *)base;
     int64_t offset_ns = (int64_t)(event->seconds * 1e9);
-    if (event->kind == CO_EVENT_STEP) {
+    if (event->kind == CO_EVENT_STEP || event->kind == CO_EVENT_HISTOGRAM ||
+        event->kind == CO_EVENT_IMAGE) {
         return CO_OK;
     }
     if (event->kind == CO_EVENT_RUN_START && event->run_start.wall_ns != 0) {
@@ -45,25 +46,21 @@ static co_status textlog_event(co_sink *base, const co_event *event, co_error *e
         text.length = sizeof(buffer) - 1;
         buffer[text.length - 1] = '\n';
     }
-    return co_line_file_append(sink->file, buffer, text.length, err);
-}
-
-static co_status textlog_flush(co_sink *base, co_error *err)
-{
-    return co_line_file_sync(((textlog_sink *)base)->file, err);
+    co_spool_add(sink->base.spool, buffer, text.length);
+    return CO_OK;
 }
 
 static void textlog_close(co_sink *base)
 {
     textlog_sink *sink = (textlog_sink *)base;
-    co_line_file_close(sink->file);
+    co_spool_close(sink->base.spool);
     co_free(sink);
 }
 
 static const co_sink_ops textlog_ops = {
     .name = "log.txt",
     .event = textlog_event,
-    .flush = textlog_flush,
+    .flush = co_sink_flush_spool,
     .close = textlog_close,
 };
 
@@ -75,7 +72,8 @@ co_status co_textlog_sink(const co_files *files, const char *path, const co_cloc
     textlog_sink *sink = block;
     sink->base.ops = &textlog_ops;
     sink->start_wall_ns = co_clock_wall_ns(clock); /* until a run starts */
-    co_status status = co_line_file_open(files, path, CO_LINE_FILE_KEEP_ALL, &sink->file, err);
+    co_status status = co_spool_open(files, path, CO_LINE_FILE_KEEP_ALL, SPOOL_BYTES,
+                                     &sink->base.spool, err);
     if (status != CO_OK) {
         co_free(sink);
         return status;

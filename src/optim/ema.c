@@ -101,7 +101,9 @@ co_status co_ema_state(co_ema *ema, co_visitor *visitor, co_error *err)
     const co_graph *graph = ema->model->graph;
     CO_TRY(co_visit_begin(visitor, "ema", err));
     CO_TRY(co_visit_u64(visitor, "updates", &ema->updates, err));
-    CO_TRY(co_visit_f32_array(visitor, "params", ema->params, graph->param_floats, err));
-    CO_TRY(co_visit_f32_array(visitor, "stats", ema->stats, graph->stat_floats, err));
+    CO_TRY(co_visit_buffer(visitor, "params", CO_VISIT_LIKE_PARAMS, ema->params,
+                           graph->param_floats, err));
+    CO_TRY(co_visit_buffer(visitor, "stats", CO_VISIT_LIKE_STATS, ema->stats, graph->stat_floats,
+                           err));
     return co_visit_end(visitor, err);
 }

@@ -148,8 +148,8 @@ co_status co_optimizer_state(co_optimizer *optimizer, co_visitor *visitor, co_er
     CO_TRY(co_visit_same_u64(visitor, "floats", optimizer->floats, err));
     CO_TRY(co_visit_u64(visitor, "steps", &optimizer->steps, err));
     for (int i = 0; i < buffer_count(optimizer->kind); i++) {
-        CO_TRY(co_visit_f32_array(visitor, buffer_names[optimizer->kind][i], optimizer->buffers[i],
-                                  optimizer->floats, err));
+        CO_TRY(co_visit_buffer(visitor, buffer_names[optimizer->kind][i], CO_VISIT_LIKE_PARAMS,
+                               optimizer->buffers[i], optimizer->floats, err));
     }
     return co_visit_end(visitor, err);
 }

@@ -275,6 +275,8 @@ static co_status build_header(co_text *text, const char *path, const co_tensor_s
 {
     uint64_t begin = 0;
     const char *comma = "";
+    co_text_put_bytes(text, (const char[LENGTH_BYTES]){0},
+                      LENGTH_BYTES); /* its length: see below */
     co_text_put(text, "{");
     for (size_t i = 0; i < metadata_count; i++) {
         co_text_put(text, i == 0 ? "\"__metadata__\":{" : ",");
@@ -298,8 +300,12 @@ static co_status build_header(co_text *text, const char *path, const co_tensor_s
         comma = ",";
     }
     co_text_put(text, "}");
-    while ((LENGTH_BYTES + text->length) % DATA_ALIGNMENT != 0) {
+    while (text->length % DATA_ALIGNMENT != 0) {
         co_text_put(text, " ");
+    }
+    if (co_text_complete(text)) {
+        uint64_t length = text->length - LENGTH_BYTES;
+        memcpy(text->data, &length, sizeof(length));
     }
     return CO_OK;
 }
@@ -307,15 +313,35 @@ static co_status build_header(co_text *text, const char *path, const co_tensor_s
 static co_status write_file(co_file_writer *writer, const co_text *header,
                             const co_tensor_source *tensors, size_t count, co_error *err)
 {
-    uint64_t length = header->length;
-    CO_TRY(co_file_writer_add(writer, &length, sizeof(length), err));
     CO_TRY(co_file_writer_add(writer, header->data, header->length, err));
     for (size_t i = 0; i < count; i++) {
-        uint64_t elements = 0;
         uint64_t bytes = 0;
-        (void)co_tensor_bytes(tensors[i].dtype, tensors[i].rank, tensors[i].shape, &elements,
-                              &bytes);
+        CO_TRY(co_tensor_source_bytes(&tensors[i], &bytes, err));
         CO_TRY(co_file_writer_add(writer, tensors[i].data, (size_t)bytes, err));
+    }
+    return CO_OK;
+}
+
+static co_status open_writer(const co_files *files, const char *path, const co_text *header,
+                             const co_tensor_source *tensors, size_t count, co_file_writer **out,
+                             co_error *err)
+{
+    uint64_t bytes = header->length;
+    for (size_t i = 0; i < count; i++) {
+        CO_TRY(check_source(path, &tensors[i], bytes, &bytes, err));
+    }
+    return bytes >= CO_FILE_LARGE ? co_file_writer_open_large(files, path, out, err)
+                                  : co_file_writer_open(files, path, out, err);
+}
+
+static co_status hash_sources(const co_text *header, const co_tensor_source *tensors, size_t count,
+                              co_hash *hashes, co_error *err)
+{
+    hashes[0] = co_hash_bytes(header->data, header->length);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t bytes = 0;
+        CO_TRY(co_tensor_source_bytes(&tensors[i], &bytes, err));
+        hashes[1 + i] = co_hash_bytes(tensors[i].data, (size_t)bytes);
     }
     return CO_OK;
 }
@@ -329,12 +355,13 @@ static co_status check_header(const char *path, const co_text *header,
     for (size_t i = 0; i < count; i++) {
         CO_TRY(check_source(path, &tensors[i], data_bytes, &data_bytes, err));
     }
-    if (header->length > CO_SAFETENSORS_HEADER_MAX) {
+    size_t length = header->length - LENGTH_BYTES;
+    if (length > CO_SAFETENSORS_HEADER_MAX) {
         return co_fail(err, CO_INTERNAL, "%s: the header would have %zu bytes, more than %u", path,
-                       header->length, CO_SAFETENSORS_HEADER_MAX);
+                       length, CO_SAFETENSORS_HEADER_MAX);
     }
-    co_status status = co_safetensors_parse(header->data, header->length, data_bytes, path, &parsed,
-                                            err);
+    co_status status = co_safetensors_parse(header->data + LENGTH_BYTES, length, data_bytes, path,
+                                            &parsed, err);
     co_safetensors_header_free(&parsed);
     if (status == CO_FILE) {
         err->status = CO_INTERNAL; /* the message fits; the fault is the caller's */
@@ -343,9 +370,15 @@ static co_status check_header(const char *path, const co_text *header,
     return status;
 }
 
-co_status co_safetensors_save(const co_files *files, const char *path,
-                              const co_tensor_source *tensors, size_t count,
-                              const co_metadata *metadata, size_t metadata_count, co_error *err)
+co_status co_tensor_source_bytes(const co_tensor_source *tensor, uint64_t *bytes, co_error *err)
+{
+    return check_source("a checkpoint", tensor, 0, bytes, err);
+}
+
+co_status co_safetensors_save_hashed(const co_files *files, const char *path,
+                                     const co_tensor_source *tensors, size_t count,
+                                     const co_metadata *metadata, size_t metadata_count,
+                                     co_hash *hashes, uint64_t *header_bytes, co_error *err)
 {
     co_text sized = co_text_over(NULL, 0);
     CO_TRY(build_header(&sized, path, tensors, count, metadata, metadata_count, err));
@@ -356,7 +389,12 @@ co_status co_safetensors_save(const co_files *files, const char *path,
     co_status status = build_header(&header, path, tensors, count, metadata, metadata_count, err);
     CO_TRY_GOTO(status, status, free_header);
     CO_TRY_GOTO(status, check_header(path, &header, tensors, count, err), free_header);
-    CO_TRY_GOTO(status, co_file_writer_open(files, path, &writer, err), free_header);
+    if (hashes != NULL) {
+        CO_TRY_GOTO(status, hash_sources(&header, tensors, count, hashes, err), free_header);
+        *header_bytes = header.length;
+    }
+    CO_TRY_GOTO(status, open_writer(files, path, &header, tensors, count, &writer, err),
+                free_header);
     status = write_file(writer, &header, tensors, count, err);
     if (status == CO_OK) {
         status = co_file_writer_commit(writer, err);
@@ -366,4 +404,12 @@ co_status co_safetensors_save(const co_files *files, const char *path,
 free_header:
     co_free(block);
     return status;
+}
+
+co_status co_safetensors_save(const co_files *files, const char *path,
+                              const co_tensor_source *tensors, size_t count,
+                              const co_metadata *metadata, size_t metadata_count, co_error *err)
+{
+    return co_safetensors_save_hashed(files, path, tensors, count, metadata, metadata_count, NULL,
+                                      NULL, err);
 }

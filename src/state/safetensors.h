@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/status.h"
 
 #define CO_SAFETENSORS_HEADER_MAX   100000000u /* the format's own limit, bytes */
@@ -104,5 +105,17 @@ CO_MUST_CHECK co_status co_safetensors_save(const co_files *files, const char *p
                                             const co_tensor_source *tensors, size_t count,
                                             const co_metadata *metadata, size_t metadata_count,
                                             co_error *err);
+
+/* The same; also says what the file is to hold: hashes[0] of the header, which has *header_bytes
+ * bytes, hashes[1 + i] of tensor i, taken from memory. */
+CO_MUST_CHECK co_status co_safetensors_save_hashed(const co_files *files, const char *path,
+                                                   const co_tensor_source *tensors, size_t count,
+                                                   const co_metadata *metadata,
+                                                   size_t metadata_count, co_hash *hashes,
+                                                   uint64_t *header_bytes, co_error *err);
+
+/* Bytes of a tensor's values; CO_INTERNAL when its rank or size is impossible. */
+CO_MUST_CHECK co_status co_tensor_source_bytes(const co_tensor_source *tensor, uint64_t *bytes,
+                                               co_error *err);
 
 #endif

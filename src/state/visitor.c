@@ -369,6 +369,15 @@ co_status co_visit_f64_array(co_visitor *v, const char *name, double *values, si
     return visit(v, CO_VISIT_F64, name, values, count, err);
 }
 
+co_status co_visit_buffer(co_visitor *v, const char *name, co_visit_layout layout, float *values,
+                          size_t count, co_error *err)
+{
+    if (v->tensors == NULL) {
+        return co_visit_f32_array(v, name, values, count, err);
+    }
+    return v->tensors->visit(v->tensors->context, FULL_NAME(v, name), layout, values, count, err);
+}
+
 co_status co_visit_same_u64(co_visitor *v, const char *name, uint64_t value, co_error *err)
 {
     uint64_t seen = value;

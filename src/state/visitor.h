@@ -43,6 +43,20 @@ typedef enum co_visit_type {
 #define CO_VISIT_PATH_SIZE 256
 #define CO_VISIT_DEPTH_MAX 16
 
+/* Buffers that are laid out like the model's: a checkpoint keeps them as tensors by name. */
+typedef enum co_visit_layout {
+    CO_VISIT_LIKE_PARAMS,
+    CO_VISIT_LIKE_STATS,
+} co_visit_layout;
+
+/* Takes such buffers out of the saved form, to keep them elsewhere (or to fill them from there);
+ * `path` is the full name: "optimizer.momentum". */
+typedef struct co_visit_tensors {
+    co_status (*visit)(void *context, const char *path, co_visit_layout layout, float *values,
+                       size_t count, co_error *err);
+    void *context; /* handed to the function */
+} co_visit_tensors;
+
 typedef struct co_visitor co_visitor;
 
 typedef struct co_visitor_ops {
@@ -59,6 +73,7 @@ struct co_visitor {
     unsigned char *out;
     const unsigned char *in;
     co_text *text;
+    const co_visit_tensors *tensors; /* borrowed; NULL: tensors are saved like other arrays */
     unsigned depth;
     char path[CO_VISIT_PATH_SIZE]; /* open sections: "train.sgd" */
 };
@@ -92,6 +107,11 @@ CO_MUST_CHECK co_status co_visit_f32_array(co_visitor *v, const char *name, floa
                                            size_t count, co_error *err);
 CO_MUST_CHECK co_status co_visit_f64_array(co_visitor *v, const char *name, double *values,
                                            size_t count, co_error *err);
+
+/* A buffer laid out like the model's parameters or statistics, all of it: an array of f32, or a
+ * matter of visitor->tensors. */
+CO_MUST_CHECK co_status co_visit_buffer(co_visitor *v, const char *name, co_visit_layout layout,
+                                        float *values, size_t count, co_error *err);
 
 /* A value that must be the same where the state is loaded (a size, a model's name): saved, and
  * on loading compared; CO_FILE with both values when it differs. */

@@ -38,7 +38,11 @@ static co_status evaluate_batch(const co_evaluator *evaluator, const co_batch *b
     co_agent *agent = evaluator->agent;
     agent->ops->predict(agent, batch->rows, classes, logits, features, evaluator->predicted);
     for (int row = 0; row < batch->rows; row++) {
-        correct += evaluator->predicted[row] == batch->labels[row];
+        bool hit = evaluator->predicted[row] == batch->labels[row];
+        correct += hit;
+        if (!hit && evaluator->mistakes != NULL) {
+            co_mistakes_add(evaluator->mistakes, batch, row, evaluator->predicted[row]);
+        }
     }
     score->correct = correct;
     return CO_OK;

@@ -5,10 +5,10 @@
 #include "continual/agent.h"
 #include "data/loader.h"
 #include "train/loss.h"
+#include "train/pictures.h"
 #include "train/plan_table.h"
-#include "train/tta.h"
-
 #include "train/predictions.h"
+#include "train/tta.h"
 
 typedef struct co_evaluator {
     const co_plan_table *plans; /* borrowed: EVAL plans for the loader's batches */
@@ -16,8 +16,8 @@ typedef struct co_evaluator {
     co_loader *loader;          /* borrowed: sequential, not shuffled */
     int32_t *predicted;         /* (rows of the largest batch), borrowed */
     co_tta *tta;                /* borrowed; NULL: each sample is seen once, as it is */
-
-    co_predictions *record; /* borrowed: filled with the logits; NULL: not wanted */
+    co_predictions *record;     /* borrowed: filled with the logits; NULL: not wanted */
+    co_mistakes *mistakes;      /* borrowed: is told of wrong predictions; or NULL */
 } co_evaluator;
 
 /* One pass; *out is the sum over all samples, each counted once. */

@@ -70,7 +70,7 @@ static co_status open_training(co_job *job, co_error *err)
     CO_TRY(group_parameters(job, err));
     CO_TRY(open_extras(job, err));
     CO_TRY(co_strategy_local(job->model, job->optimizer, &job->strategy, err));
-    if (settings->checkpoint != NULL) {
+    if (settings->checkpoint != NULL && settings->resume == NULL) {
         CO_TRY(co_weights_load(settings->checkpoint, job->model, err));
     }
     return co_job_compile(job, true, err);
@@ -169,6 +169,7 @@ void co_job_close(co_job *job)
     co_free(job->gathered);
     co_optimizer_destroy(job->optimizer);
     co_schedule_destroy(job->schedule);
+    co_loader_destroy(job->train_eval_loader);
     co_loader_destroy(job->test_loader);
     co_loader_destroy(job->validation_loader);
     co_loader_destroy(job->train_loader);
@@ -181,7 +182,8 @@ void co_job_close(co_job *job)
     co_free(job);
 }
 
-static co_status evaluate(co_job *job, co_loader *loader, co_score *out, co_error *err)
+static co_status evaluate(co_job *job, co_loader *loader, co_mistakes *mistakes, co_score *out,
+                          co_error *err)
 {
     const co_evaluator evaluator = {
         .plans = &job->plans,
@@ -189,8 +191,8 @@ static co_status evaluate(co_job *job, co_loader *loader, co_score *out, co_erro
         .loader = loader,
         .predicted = job->predicted,
         .tta = job->tta,
-
         .record = job->record,
+        .mistakes = mistakes,
     };
     return co_evaluate(&evaluator, out, err);
 }
@@ -206,9 +208,12 @@ size_t co_job_evaluation_bytes(const co_job *job)
     if (job->validation_loader != NULL) {
         bytes += co_loader_memory_bytes(job->validation_loader);
     }
-    if (job->settings->evaluate) {
-        bytes += rows * (info->sample_bytes + sizeof(int32_t) + sizeof(uint32_t)) +
-                 info->samples[CO_SPLIT_TEST] * sizeof(uint32_t);
+    size_t batch = rows * (info->sample_bytes + sizeof(int32_t) + sizeof(uint32_t));
+    if (job->settings->evaluate || job->settings->model_accuracy) {
+        bytes += batch + info->samples[CO_SPLIT_TEST] * sizeof(uint32_t);
+    }
+    if (job->settings->evaluate_train || job->settings->model_accuracy) {
+        bytes += batch + job->train_subset.count * sizeof(uint32_t);
     }
     return bytes;
 }
@@ -219,10 +224,18 @@ co_status co_job_evaluate_test(co_job *job, co_score *out, co_error *err)
     if (job->test_loader == NULL) {
         CO_TRY(co_job_open_test_loader(job, err));
     }
-    return evaluate(job, job->test_loader, out, err);
+    return evaluate(job, job->test_loader, &job->mistakes, out, err);
+}
+
+co_status co_job_evaluate_train(co_job *job, co_score *out, co_error *err)
+{
+    if (job->train_eval_loader == NULL) {
+        CO_TRY(co_job_open_train_eval_loader(job, err));
+    }
+    return evaluate(job, job->train_eval_loader, NULL, out, err);
 }
 
 co_status co_job_evaluate_validation(co_job *job, co_score *out, co_error *err)
 {
-    return evaluate(job, job->validation_loader, out, err);
+    return evaluate(job, job->validation_loader, NULL, out, err);
 }

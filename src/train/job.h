@@ -17,6 +17,9 @@
 #include "train/evaluate.h"
 #include "train/plan_table.h"
 
+/* The copy of a network file that a run folder or a checkpoint keeps beside its config.yaml. */
+#define CO_NETWORK_FILE "network.yaml"
+
 typedef struct co_job {
     const co_settings *settings; /* borrowed */
     co_team *team;
@@ -35,7 +38,9 @@ typedef struct co_job {
     co_tta *tta;        /* NULL without --tta */
     co_loader *train_loader;
     co_loader *validation_loader; /* NULL without --val */
+    co_mistakes mistakes;         /* of an evaluation on the test samples; zeros: not wanted */
     co_loader *test_loader;       /* NULL until first used: co_job_evaluate_test */
+    co_loader *train_eval_loader; /* likewise: co_job_evaluate_train */
     co_predictions *record;       /* borrowed: filled by evaluations; NULL: not wanted */
     /* Only for training: */
     co_schedule *schedule;
@@ -58,7 +63,9 @@ CO_MUST_CHECK co_status co_job_open_evaluation(const co_settings *settings, cons
                                                co_job **out, co_error *err);
 void co_job_close(co_job *job); /* NULL is allowed */
 
-/* Scores the model on the test (validation) samples. */
+/* Scores the model on the test (validation, training) samples; the training samples as they are,
+ * without augmentation. */
+CO_MUST_CHECK co_status co_job_evaluate_train(co_job *job, co_score *out, co_error *err);
 CO_MUST_CHECK co_status co_job_evaluate_test(co_job *job, co_score *out, co_error *err);
 CO_MUST_CHECK co_status co_job_evaluate_validation(co_job *job, co_score *out, co_error *err);
 

@@ -135,6 +135,21 @@ co_status co_job_open_validation_loader(co_job *job, co_error *err)
     return co_loader_create(job->dataset, &options, &job->validation_loader, err);
 }
 
+co_status co_job_open_train_eval_loader(co_job *job, co_error *err)
+{
+    const co_loader_options options = {
+        .split = CO_SPLIT_TRAIN,
+        .indices = job->train_subset.indices,
+        .count = job->train_subset.count,
+        .batch = co_settings_eval_batch_size(job->settings),
+        .threads = evaluation_threads(job),
+        .once = true,
+        .depth = 1, /* likewise */
+        .seed = job->settings->seed,
+    };
+    return co_loader_create(job->dataset, &options, &job->train_eval_loader, err);
+}
+
 co_status co_job_open_test_loader(co_job *job, co_error *err)
 {
     const co_loader_options options = {

@@ -85,6 +85,10 @@ co_status co_job_compile(co_job *job, bool training, co_error *err)
                                settings->drop_last);
         co_plan_table_want_all(&job->plans, CO_EVAL, job->validation_subset.count, eval_batch,
                                false);
+        if (settings->evaluate_train || settings->model_accuracy) {
+            co_plan_table_want_all(&job->plans, CO_EVAL, job->train_subset.count, eval_batch,
+                                   false);
+        }
     }
     uint32_t test_samples = co_dataset_describe(job->dataset)->samples[CO_SPLIT_TEST];
     co_plan_table_want_all(&job->plans, CO_EVAL, test_samples, eval_batch, false);

@@ -11,6 +11,7 @@ CO_MUST_CHECK co_status co_job_open_no_data(co_job *job, const co_dataset_info *
 CO_MUST_CHECK co_status co_job_split_data(co_job *job, co_error *err);
 CO_MUST_CHECK co_status co_job_open_train_loader(co_job *job, co_error *err);
 CO_MUST_CHECK co_status co_job_open_validation_loader(co_job *job, co_error *err);
+CO_MUST_CHECK co_status co_job_open_train_eval_loader(co_job *job, co_error *err);
 CO_MUST_CHECK co_status co_job_open_test_loader(co_job *job, co_error *err);
 
 CO_MUST_CHECK co_status co_job_open_model(co_job *job, co_error *err);

@@ -3,28 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct worker {
-    co_job *job;
-    const co_announcer *announcer;
-    const atomic_int *stop;
-    co_train_result *result;
-    const co_backend_ops *ops;
-    int classes;
-    uint64_t step;  /* done */
-    uint32_t epoch; /* under way, from 0 */
-    double running_loss;
-    double mark_seconds; /* time and images of the last step event: the recent rate */
-    uint64_t mark_images;
-} worker;
-
-/* What a step tells to those who watch. */
-typedef struct step_report {
-    double loss;
-    double gradient_norm;
-    co_hyper hyper;
-    co_score score;
-    int rows;
-} step_report;
+#include "train/observe.h"
+#include "train/worker_parts.h"
 
 /* One of the batches of a step (--accumulate). */
 typedef struct part {
@@ -56,6 +36,8 @@ static void gather(const worker *w, const co_phase *phase, const part *p)
 static co_status backward(worker *w, co_plan *plan, const part *p, co_error *err)
 {
     co_strategy *strategy = w->job->strategy;
+    co_track *track = co_worker_track(w);
+    uint64_t begin = co_track_now(track);
     int count = 0;
     const co_phase *phases = w->ops->phases(plan, &count);
     for (int i = 0; i < count; i++) {
@@ -64,9 +46,12 @@ static co_status backward(worker *w, co_plan *plan, const part *p, co_error *err
             gather(w, &phases[i], p);
         }
         if (p->last) {
+            uint64_t ready = co_track_now(track);
             CO_TRY(strategy->ops->ready(strategy, phases[i].offset, phases[i].count, err));
+            co_track_end(track, ready, "communicate", "gradients ready");
         }
     }
+    co_track_end(track, begin, "backward", "backward");
     return CO_OK;
 }
 
@@ -79,30 +64,20 @@ static co_status compute_gradient(worker *w, const co_batch *batch, const part *
     if (plan == NULL) {
         return co_fail(err, CO_INTERNAL, "no training plan for a batch of %d rows", batch->rows);
     }
+    co_track *track = co_worker_track(w);
+    uint64_t begin = co_track_now(track);
     CO_TRY(w->ops->forward(plan, batch, err));
+    co_track_end(track, begin, "forward", "forward");
+    begin = co_track_now(track);
     co_loss_term terms[CO_MAX_LOSS_TERMS];
     int count = agent->ops->loss_terms(agent, batch, terms);
     double loss = co_loss_compute(terms, count, batch->rows, w->classes,
                                   w->ops->output(plan, CO_OUTPUT_LOGITS),
                                   w->ops->output_gradient(plan, CO_OUTPUT_LOGITS), &report->score);
+    co_track_end(track, begin, "loss", "loss");
     double rows = (double)p->rows + (double)p->rows_before;
     report->loss += (loss - report->loss) * (p->rows / rows);
     return backward(w, plan, p, err);
-}
-
-static co_status not_finite(worker *w, const step_report *report, co_error *err)
-{
-    const char *what = isfinite(report->loss) ? "gradient" : "loss";
-    if (w->job->settings->nan_policy == CO_CONF_NAN_SKIP) {
-        w->result->skipped++;
-        co_announce_note(w->announcer, CO_LEVEL_WARNING, "step %llu skipped: the %s is not finite",
-                         (unsigned long long)(w->step + 1), what);
-        return CO_OK;
-    }
-    return co_fail(err, CO_FAILED,
-                   "the %s of step %llu (epoch %u, learning rate %g) is not finite: lower --lr, or "
-                   "leave such steps out with --nan-policy skip",
-                   what, (unsigned long long)(w->step + 1), w->epoch + 1, report->hyper.lr);
 }
 
 /* torch.nn.utils.clip_grad_norm_ with the norm 2. All workers see the same norm. */
@@ -123,7 +98,11 @@ static co_status update(worker *w, step_report *report, co_error *err)
     co_model *model = job->model;
     co_reduction reduction = {0};
     bool changed = false;
+    co_track *track = co_worker_track(w);
+    uint64_t begin = co_track_now(track);
     CO_TRY(strategy->ops->reduce(strategy, &reduction, err));
+    co_track_end(track, begin, "communicate", "reduce");
+    begin = co_track_now(track);
     CO_TRY(job->agent->ops->gradient(job->agent, model, &changed, err));
     if (changed) {
         reduction.sum_squares = w->ops->sum_squares(model->backend, model->graph->param_floats,
@@ -131,9 +110,9 @@ static co_status update(worker *w, step_report *report, co_error *err)
         reduction.finite = reduction.finite && isfinite(reduction.sum_squares);
     }
     report->gradient_norm = sqrt(reduction.sum_squares);
-    report->hyper = co_schedule_at(job->schedule, w->step);
+    report->hyper = co_worker_hyper(w, w->progress->step);
     if (!reduction.finite || !isfinite(report->loss)) {
-        return not_finite(w, report, err);
+        return co_worker_not_finite(w, report, err);
     }
     if (job->settings->clip_norm > 0.0) {
         clip(w, report->gradient_norm);
@@ -142,6 +121,7 @@ static co_status update(worker *w, step_report *report, co_error *err)
     if (job->ema != NULL) {
         co_ema_update(job->ema);
     }
+    co_track_end(track, begin, "update", "update");
     return CO_OK;
 }
 
@@ -159,13 +139,20 @@ static co_status train_step(worker *w, uint32_t index, step_report *report, co_e
     uint32_t batches = batches_of_step(w, index);
     for (uint32_t i = 0; i < batches; i++) {
         const co_batch *loaded = NULL;
+        uint64_t begin = co_track_now(co_worker_track(w));
         CO_TRY(co_loader_next(w->job->train_loader, &loaded, err));
+        co_track_end(co_worker_track(w), begin, "load", "next batch");
         co_batch batch = *loaded;
         CO_TRY(agent->ops->before(agent, &batch, err));
+        report->samples = batch.samples;
+        report->sample_count = batch.rows;
         const part p = {i == 0, i + 1 == batches, batch.rows, report->rows};
         CO_TRY(compute_gradient(w, &batch, &p, report, err));
         if (p.last) {
             CO_TRY(update(w, report, err));
+        }
+        if (report->rolled_back) {
+            return CO_OK; /* the loader stands elsewhere: the batch is gone */
         }
         CO_TRY(agent->ops->after(agent, &batch, err));
         report->rows += batch.rows;
@@ -173,194 +160,307 @@ static co_status train_step(worker *w, uint32_t index, step_report *report, co_e
     return CO_OK;
 }
 
-static void announce_step(worker *w, const step_report *report, uint32_t step_in_epoch)
+/* L2 over all parameters (S3 logs it beside the loss). */
+static double weight_norm(const worker *w)
 {
-    double now = co_announce_seconds(w->announcer);
-    double images = (double)(w->result->images - w->mark_images);
+    const co_model *model = w->job->model;
+    return sqrt(w->ops->sum_squares(model->backend, model->graph->param_floats, model->params));
+}
+
+static void announce_step(worker *w, const step_report *report)
+{
+    const co_progress *progress = w->progress;
+    double now = co_announce_seconds(w->options->announcer);
+    double images = (double)(progress->result.images - w->mark_images);
+    const co_score *epoch = &progress->epoch_score;
     co_event event = {.kind = CO_EVENT_STEP, .seconds = now};
     event.step = (co_event_step){
-        .step = w->step,
-        .epoch = w->epoch + 1,
-        .step_in_epoch = step_in_epoch,
+        .step = progress->step,
+        .epoch = progress->epoch + 1,
+        .step_in_epoch = progress->step_in_epoch,
         .images = (uint32_t)report->rows,
         .loss = report->loss,
-        .running_loss = w->running_loss,
+        .running_loss = progress->running_loss,
         .accuracy = co_score_accuracy(&report->score),
+        .accuracy5 = co_score_accuracy5(&report->score),
+        .epoch_loss = co_score_loss(epoch),
+        .epoch_accuracy = co_score_accuracy(epoch),
+        .epoch_accuracy5 = co_score_accuracy5(epoch),
         .gradient_norm = report->gradient_norm,
+        .weight_norm = weight_norm(w),
         .learning_rate = report->hyper.lr,
         .images_per_second = images / (now - w->mark_seconds),
     };
-    co_announce(w->announcer, &event);
+    co_announce(w->options->announcer, &event);
     w->mark_seconds = now;
-    w->mark_images = w->result->images;
+    w->mark_images = progress->result.images;
 }
 
-static void count_step(worker *w, const step_report *report, co_score *epoch_score)
+static void count_step(worker *w, const step_report *report)
 {
     const double keep = 1.0 - 1.0 / RUNNING_LOSS_STEPS;
-    w->running_loss = w->step == 0 ? report->loss
-                                   : keep * w->running_loss + (1.0 - keep) * report->loss;
-    w->step++;
-    w->result->steps = w->step;
-    w->result->images += (uint64_t)report->rows;
-    epoch_score->loss_sum += report->score.loss_sum;
-    epoch_score->rows += report->score.rows;
-    epoch_score->correct += report->score.correct;
-    epoch_score->correct5 += report->score.correct5;
-    if (w->step == 1) {
-        w->result->first_step_seconds = co_announce_seconds(w->announcer);
+    co_progress *progress = w->progress;
+    co_score *score = &progress->epoch_score;
+    progress->running_loss = progress->step == 0
+                                 ? report->loss
+                                 : keep * progress->running_loss + (1.0 - keep) * report->loss;
+    progress->step++;
+    progress->step_in_epoch++;
+    progress->result.steps = progress->step;
+    progress->result.images += (uint64_t)report->rows;
+    score->loss_sum += report->score.loss_sum;
+    score->rows += report->score.rows;
+    score->correct += report->score.correct;
+    score->correct5 += report->score.correct5;
+    if (progress->result.first_step_seconds <= 0.0) {
+        progress->result.first_step_seconds = co_announce_seconds(w->options->announcer);
     }
 }
 
-static bool should_stop(const worker *w)
+co_hyper co_worker_hyper(const worker *w, uint64_t step)
 {
-    return w->stop != NULL && atomic_load_explicit(w->stop, memory_order_relaxed) != 0;
+    co_hyper hyper = co_schedule_at(w->job->schedule, step);
+    hyper.lr *= w->progress->lr_factor;
+    return hyper;
 }
 
-static void announce_evaluation(worker *w, co_event_split split, const co_score *score,
-                                double duration)
+static void announce_epoch(worker *w, double duration)
 {
-    co_event event = {.kind = CO_EVENT_EVALUATION};
-    event.evaluation = (co_event_evaluation){
-        .step = w->step,
-        .epoch = w->result->epochs,
-        .split = split,
-        .samples = (uint64_t)score->rows,
-        .loss = co_score_loss(score),
-        .accuracy = co_score_accuracy(score),
-        .accuracy5 = co_score_accuracy5(score),
-        .duration = duration,
-    };
-    co_announce(w->announcer, &event);
-}
-
-/* The test split when --evaluate, the validation split when --val. */
-static co_status evaluate_splits(worker *w, co_error *err)
-{
-    co_job *job = w->job;
-    double start = co_announce_seconds(w->announcer);
-    if (job->validation_loader != NULL) {
-        CO_TRY(co_job_evaluate_validation(job, &w->result->validation, err));
-        double end = co_announce_seconds(w->announcer);
-        announce_evaluation(w, CO_EVENT_SPLIT_VAL, &w->result->validation, end - start);
-        start = end;
-    }
-    if (job->settings->evaluate) {
-        CO_TRY(co_job_evaluate_test(job, &w->result->test, err));
-        double end = co_announce_seconds(w->announcer);
-        announce_evaluation(w, CO_EVENT_SPLIT_TEST, &w->result->test, end - start);
-    }
-    return CO_OK;
-}
-
-/* Evaluates the average of the weights where there is one. */
-static co_status evaluate(worker *w, co_error *err)
-{
-    co_ema *ema = w->job->ema;
-    if (ema == NULL) {
-        CO_TRY(evaluate_splits(w, err));
-    } else {
-        CO_TRY(co_ema_swap(ema, err));
-        co_status status = evaluate_splits(w, err);
-        CO_TRY(co_ema_swap(ema, err));
-        CO_TRY(status);
-    }
-    /* The recent rate is of training alone. */
-    w->mark_seconds = co_announce_seconds(w->announcer);
-    w->mark_images = w->result->images;
-    return CO_OK;
-}
-
-static void announce_epoch(worker *w, uint32_t steps, double start, const co_hyper *hyper)
-{
-    const co_score *score = &w->result->train;
-    double duration = co_announce_seconds(w->announcer) - start;
-    w->result->train_seconds += duration;
+    const co_progress *progress = w->progress;
+    const co_score *score = &progress->epoch_score;
     co_event event = {.kind = CO_EVENT_EPOCH_END};
     event.epoch_end = (co_event_epoch_end){
-        .step = w->step,
-        .epoch = w->epoch + 1,
-        .steps = steps,
+        .step = progress->step,
+        .epoch = progress->epoch + 1,
+        .steps = progress->step_in_epoch,
         .samples = (uint64_t)score->rows,
         .loss = co_score_loss(score),
         .accuracy = co_score_accuracy(score),
-        .learning_rate = hyper->lr,
+        .learning_rate = co_worker_hyper(w, progress->step - 1).lr,
         .duration = duration,
         .images_per_second = (double)score->rows / duration,
     };
-    co_announce(w->announcer, &event);
+    co_announce(w->options->announcer, &event);
 }
 
-/* Steps until the epoch, the run or the user's patience ends; *complete: the epoch did. */
-static co_status train_epoch(worker *w, bool *complete, co_error *err)
+/* Why the run should not go on now; NULL: it should. */
+static const char *reason_to_stop(const worker *w)
+{
+    const co_settings *settings = w->job->settings;
+    const atomic_int *stop = w->options->stop;
+    if (stop != NULL && atomic_load_explicit(stop, memory_order_relaxed) != 0) {
+        return "a signal";
+    }
+    if (settings->stop_at_step > 0 && w->progress->step >= settings->stop_at_step) {
+        return "--stop-at-step";
+    }
+    if (settings->max_minutes > 0.0 &&
+        co_announce_seconds(w->options->announcer) >= 60.0 * settings->max_minutes) {
+        return "--max-minutes";
+    }
+    return NULL;
+}
+
+/* S2's crash_iteration: the run dies at the start of that step, with nothing saved. */
+static co_status crash_if_asked(const worker *w, co_error *err)
+{
+    uint64_t step = w->job->settings->crash_at_step;
+    if (step == 0 || w->progress->step + 1 != step) {
+        return CO_OK;
+    }
+    return co_fail(err, CO_FAILED, "crashed at the start of step %llu, as --crash-at-step asks",
+                   (unsigned long long)step);
+}
+
+static co_status begin_timeline(worker *w, co_error *err)
+{
+    co_track *track = co_worker_track(w);
+    if (track == NULL) {
+        return CO_OK;
+    }
+    CO_TRY(co_loader_observe(w->job->train_loader, track, err));
+    return co_observe_plans(&w->job->plans, track, err);
+}
+
+/* After --timeline-steps of them nothing is recorded any more. */
+static co_status time_step(worker *w, uint64_t begin_ns, co_error *err)
+{
+    co_track *track = co_worker_track(w);
+    if (begin_ns == 0) {
+        return CO_OK;
+    }
+    co_track_end_value(track, begin_ns, "step", "step", "step", w->progress->step);
+    w->timed_steps++;
+    if (w->timed_steps != w->job->settings->timeline_steps) {
+        return CO_OK;
+    }
+    co_timeline_stop(co_track_timeline(track));
+    CO_TRY(co_loader_observe(w->job->train_loader, NULL, err));
+    return co_observe_plans(&w->job->plans, NULL, err);
+}
+
+/* What the sinks are told of a step. */
+static void tell_step(worker *w, const step_report *report)
 {
     const co_job *job = w->job;
-    co_score score = {0};
-    step_report report = {0};
-    double start = co_announce_seconds(w->announcer);
-    uint32_t done = 0;
-    w->mark_seconds = start;
-    w->mark_images = w->result->images;
-    while (done < job->steps_per_epoch && w->step < job->steps_total && !should_stop(w)) {
-        memset(&report, 0, sizeof(report));
-        CO_TRY(train_step(w, done, &report, err));
-        count_step(w, &report, &score);
-        done++;
-        if (w->step % (uint64_t)job->settings->log_interval == 0 || w->step == job->steps_total) {
-            announce_step(w, &report, done);
-        }
+    uint64_t step = w->progress->step;
+    uint64_t every = job->settings->tb_histograms_every;
+    if (step % (uint64_t)job->settings->log_interval == 0 || step == job->steps_total) {
+        announce_step(w, report);
     }
-    *complete = done == job->steps_per_epoch;
-    w->result->epochs += *complete;
-    if (done > 0) {
-        w->result->train = score;
-        announce_epoch(w, done, start, &report.hyper);
+    if (every > 0 && step % every == 0) {
+        co_announce_histograms(w->options->announcer, job->model, step, w->progress->epoch + 1);
+    }
+}
+
+static co_status one_step(worker *w, co_error *err)
+{
+    step_report report = {0};
+    CO_TRY(crash_if_asked(w, err));
+    uint64_t begin = co_track_now(co_worker_track(w));
+    CO_TRY(train_step(w, w->progress->step_in_epoch, &report, err));
+    if (report.rolled_back) {
+        return CO_OK;
+    }
+    count_step(w, &report);
+    CO_TRY(time_step(w, begin, err));
+    tell_step(w, &report);
+    if (w->options->trace != NULL) {
+        co_worker_trace(w);
+    }
+    if (w->options->checkpoints != NULL) {
+        CO_TRY(co_checkpoints_step(w->options->checkpoints, err));
     }
     return CO_OK;
+}
+
+/* Steps until the epoch, the run or the user's patience ends. */
+static co_status train_epoch(worker *w, co_error *err)
+{
+    const co_job *job = w->job;
+    co_progress *progress = w->progress;
+    double start = co_announce_seconds(w->options->announcer);
+    w->mark_seconds = start;
+    w->mark_images = progress->result.images;
+    while (progress->step_in_epoch < job->steps_per_epoch && progress->step < job->steps_total &&
+           (w->stopped_by = reason_to_stop(w)) == NULL) {
+        CO_TRY(one_step(w, err));
+    }
+    w->epoch_seconds = co_announce_seconds(w->options->announcer) - start;
+    return CO_OK;
+}
+
+/* The epoch is told, and the next one is begun. */
+static void end_epoch(worker *w)
+{
+    co_progress *progress = w->progress;
+    double duration = progress->epoch_seconds + w->epoch_seconds;
+    progress->result.epochs += progress->step_in_epoch == w->job->steps_per_epoch;
+    progress->result.train_seconds += duration;
+    if (progress->step_in_epoch > 0) {
+        progress->result.train = progress->epoch_score;
+        announce_epoch(w, duration);
+    }
+    progress->epoch++;
+    progress->step_in_epoch = 0;
+    progress->epoch_score = (co_score){0};
+    progress->epoch_seconds = 0.0;
+}
+
+/* What is saved comes from before the events of the stop: they are not part of the whole run. */
+static co_status stop_here(worker *w, co_error *err)
+{
+    co_progress *progress = w->progress;
+    progress->epoch_seconds += w->epoch_seconds;
+    w->epoch_seconds = 0.0;
+    if (w->options->checkpoints != NULL) {
+        CO_TRY(co_checkpoints_save(w->options->checkpoints, err));
+    }
+    uint64_t step = progress->step;
+    end_epoch(w);
+    return co_fail(err, CO_STOPPED, "stopped by %s after step %llu of %llu", w->stopped_by,
+                   (unsigned long long)step, (unsigned long long)w->job->steps_total);
 }
 
 /* A damaged test split is told after the first epoch, not after the last. By then a helper thread
  * has read it, where there is one. */
 static co_status check_test_samples(worker *w, co_error *err)
 {
-    if (w->epoch > 0 || !w->job->settings->evaluate) {
+    if (w->progress->result.epochs > 1 || !w->job->settings->evaluate) {
         return CO_OK;
     }
     return co_dataset_require(w->job->dataset, CO_SPLIT_TEST, err);
 }
 
+/* S2 evaluates at the start of every third epoch, that is after 2, 5, 8 ... */
+static bool is_evaluation_due(const worker *w, bool last)
+{
+    const co_settings *settings = w->job->settings;
+    bool at_start = settings->evaluate_at == CO_CONF_EVALUATE_AT_START;
+    uint32_t epochs = w->progress->result.epochs + at_start;
+    return last || epochs % (uint32_t)settings->evaluate_every == 0;
+}
+
 static co_status run(worker *w, co_error *err)
 {
     const co_job *job = w->job;
-    CO_TRY(co_loader_seek(job->train_loader, 0, 0, err));
-    while (w->step < job->steps_total) {
-        bool complete = false;
-        CO_TRY(train_epoch(w, &complete, err));
-        bool last = w->step == job->steps_total;
-        if (should_stop(w) && !last) {
-            return co_fail(err, CO_STOPPED, "stopped after step %llu of %llu",
-                           (unsigned long long)w->step, (unsigned long long)job->steps_total);
+    co_progress *progress = w->progress;
+    bool enough = false;
+    while (!enough && (progress->step < job->steps_total || progress->step_in_epoch > 0)) {
+        CO_TRY(train_epoch(w, err));
+        bool last = progress->step == job->steps_total;
+        if (w->stopped_by != NULL && !last) {
+            return stop_here(w, err);
         }
+        if (last && w->options->checkpoints != NULL) {
+            CO_TRY(co_checkpoints_last(w->options->checkpoints, err));
+        }
+        end_epoch(w);
         CO_TRY(check_test_samples(w, err));
-        if (last || w->result->epochs % (uint32_t)job->settings->evaluate_every == 0) {
-            CO_TRY(evaluate(w, err));
+        if (is_evaluation_due(w, last)) {
+            CO_TRY(co_worker_evaluate(w, last, &enough, err));
         }
-        w->epoch++;
     }
+    return w->options->checkpoints != NULL ? co_checkpoints_wait(w->options->checkpoints, err)
+                                           : CO_OK;
+}
+
+/* Row 0: the weights before the first step. */
+static co_status begin_trace(worker *w, co_error *err)
+{
+    if (w->options->trace == NULL || w->progress->trace_rows > 0) {
+        return CO_OK;
+    }
+    CO_TRY(co_trace_add(w->options->trace, err));
+    w->progress->trace_rows++;
     return CO_OK;
+}
+
+co_status co_train_from(co_job *job, const co_train_options *options, co_progress *progress,
+                        co_error *err)
+{
+    worker w = {
+        .job = job,
+        .options = options,
+        .progress = progress,
+        .ops = job->backend->ops,
+        .classes = (int)co_output_width(job->graph, CO_OUTPUT_LOGITS),
+    };
+    CO_TRY(begin_timeline(&w, err)); /* before the helper threads load what comes first */
+    if (progress->step == 0) {       /* a resumed run's loader stands where it stood */
+        CO_TRY(co_loader_seek(job->train_loader, 0, 0, err));
+        CO_TRY(begin_trace(&w, err));
+    }
+    return run(&w, err);
 }
 
 co_status co_train(co_job *job, const co_announcer *announcer, const atomic_int *stop,
                    co_train_result *result, co_error *err)
 {
-    memset(result, 0, sizeof(*result));
-    worker w = {
-        .job = job,
-        .announcer = announcer,
-        .stop = stop,
-        .result = result,
-        .ops = job->backend->ops,
-        .classes = (int)co_output_width(job->graph, CO_OUTPUT_LOGITS),
-    };
-    return run(&w, err);
+    const co_train_options options = {.announcer = announcer, .stop = stop};
+    co_progress progress;
+    co_progress_start(&progress);
+    co_status status = co_train_from(job, &options, &progress, err);
+    *result = progress.result;
+    return status;
 }

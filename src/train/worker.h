@@ -11,24 +11,27 @@
 
 #include <stdatomic.h>
 
-#include "event/announce.h"
-#include "train/job.h"
+#include "train/checkpoint.h"
+#include "train/trace.h"
 
-typedef struct co_train_result {
-    uint64_t steps;            /* done */
-    uint32_t epochs;           /* completed */
-    co_score train;            /* last epoch, as the batches were seen */
-    co_score test;             /* rows = 0: not evaluated */
-    co_score validation;       /* rows = 0: not evaluated */
-    double train_seconds;      /* training steps only */
-    uint64_t images;           /* trained on */
-    uint64_t skipped;          /* steps left out by --nan-policy skip */
-    double first_step_seconds; /* from the announcer's start until the first step was done */
-} co_train_result;
+/* Everything but the announcer may be NULL. */
+typedef struct co_train_options {
+    const co_announcer *announcer;
+    const atomic_int *stop; /* not 0: finish the step under way, save, and stop */
+    co_checkpoints *checkpoints;
+    co_trace *trace;       /* of the weights */
+    const co_files *files; /* with run_dir */
+    const char *run_dir;   /* where the best models, and reports of bad steps, are written */
+} co_train_options;
 
-/* Trains the job to its end, or until *stop is not 0 (then the step under way is finished first).
- * Returns CO_OK, CO_STOPPED (*result is valid, the model usable), CO_FAILED for a loss or gradient
- * that is not finite, or what a part failed with. */
+/* Trains the job from where *progress says (co_progress_start, or a checkpoint) to its end, or
+ * until a limit or *stop. Returns CO_OK, CO_STOPPED (the state is saved where there are
+ * checkpoints; the model is usable), CO_FAILED for a loss or gradient that is not finite, or what a
+ * part failed with. progress->result is valid for the first two. */
+CO_MUST_CHECK co_status co_train_from(co_job *job, const co_train_options *options,
+                                      co_progress *progress, co_error *err);
+
+/* The same from the beginning, without files. */
 CO_MUST_CHECK co_status co_train(co_job *job, const co_announcer *announcer, const atomic_int *stop,
                                  co_train_result *result, co_error *err);
 

@@ -22,6 +22,7 @@ typedef struct co_faults {
     size_t short_write; /* a write that does not fail takes at most so many bytes (0: all) */
     const char *failed; /* name of the call that failed */
     unsigned renames;   /* that succeeded */
+    int no_sync;        /* fsync only counts: a test of thousands of saves need not wait */
 } co_faults;
 
 static inline int co_faults_hit(co_faults *faults, const char *name)
@@ -52,7 +53,11 @@ static inline ssize_t co_faults_write(void *context, int fd, const void *data, s
 
 static inline int co_faults_fsync(void *context, int fd)
 {
-    return co_faults_hit(context, "fsync") != 0 ? -1 : co_files_system.fsync(NULL, fd);
+    const co_faults *faults = context;
+    if (co_faults_hit(context, "fsync") != 0) {
+        return -1;
+    }
+    return faults->no_sync != 0 ? 0 : co_files_system.fsync(NULL, fd);
 }
 
 /* As the system does, the descriptor is gone even when close reports an error. */
@@ -85,6 +90,11 @@ static inline int co_faults_mkdir(void *context, const char *path, mode_t mode)
     return co_faults_hit(context, "mkdir") != 0 ? -1 : co_files_system.mkdir(NULL, path, mode);
 }
 
+static inline int co_faults_rmdir(void *context, const char *path)
+{
+    return co_faults_hit(context, "rmdir") != 0 ? -1 : co_files_system.rmdir(NULL, path);
+}
+
 /* `faults` must stay where it is while the table is used. */
 static inline void co_faults_init(co_faults *faults, unsigned fail_at, int error_number)
 {
@@ -96,6 +106,7 @@ static inline void co_faults_init(co_faults *faults, unsigned fail_at, int error
                   .rename = co_faults_rename,
                   .unlink = co_faults_unlink,
                   .mkdir = co_faults_mkdir,
+                  .rmdir = co_faults_rmdir,
                   .context = faults},
         .fail_at = fail_at,
         .error_number = error_number,

@@ -246,6 +246,13 @@ static void test_positional(void **state)
     LOAD(&conf, .command = CO_COMMAND_MODELS, .arguments = {"cnn1", NULL});
     assert_string_equal(conf.values.model, "cnn1");
     co_conf_free(&conf);
+    LOAD(&conf, .command = CO_COMMAND_RUNS_COMPARE,
+         .arguments = {"a", "--quiet", "b c", "d", NULL});
+    assert_string_equal(conf.values.runs, "a\nb c\nd");
+    co_conf_free(&conf);
+    LOAD(&conf, .command = CO_COMMAND_RUNS_COMPARE, .arguments = {"--quiet", NULL});
+    assert_null(conf.values.runs);
+    co_conf_free(&conf);
 }
 
 /* Settings of other commands are no fault in a file or the environment: a run's file serves eval.

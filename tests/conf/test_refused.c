@@ -249,16 +249,12 @@ static void test_later(void **state)
         {"--delay_intensity", "delayed and slow workers"},
         {"--delay_type", "delayed and slow workers"},
         {"--compensation", "delay compensation"},
-        {"--saves_per_epoch", "the loss landscape"},
         {"--grid_size", "the loss landscape"},
         {"--k_splits", "k-fold grid search"},
-        {"--crash-at-step", "checkpoints and resume (0.3)"},
-        {"--checkpoint-every", "checkpoints and resume (0.3)"},
-        {"--resume-from", "checkpoints and resume (0.3)"},
         {"--classification_report", "test reports"},
-        {"--tensorboard", "TensorBoard and the live page"},
-        {"--tensorwatch", "TensorBoard and the live page"},
-        {"--tensorwatch-port", "TensorBoard and the live page"},
+        {"--tensorwatch", "the live page and its kin"},
+        {"--tensorwatch", "the live page and its kin"},
+        {"--tensorwatch-port", "the live page and its kin"},
         {"-a", "parameter servers"},
         {"-w", "parameter servers"},
     };
@@ -330,9 +326,7 @@ static void test_commands(void **state)
                  "'cohort data' needs one of: data check, data info, data fetch, "
                  "data generate");
     fail_command("data", "chekc", "'cohort data' has no 'chekc'; did you mean 'data check'?");
-    fail_command("resume", "",
-                 "'cohort resume' arrives with checkpoints and resume (0.3); this version does not "
-                 "have it");
+    fail_command("resume", "", "a run is resumed with 'cohort train --resume PATH'");
 }
 
 int main(void)

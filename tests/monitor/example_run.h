@@ -35,7 +35,12 @@ static inline co_event example_step(uint32_t epoch, uint32_t step_in_epoch)
                                  .loss = 2.0 / (double)step,
                                  .running_loss = 2.25 / (double)step,
                                  .accuracy = 1.0 - 0.5 / (double)step,
+                                 .accuracy5 = (double)NAN,
+                                 .epoch_loss = 3.0 / (double)step,
+                                 .epoch_accuracy = 0.75,
+                                 .epoch_accuracy5 = 0.875,
                                  .gradient_norm = (double)NAN,
+                                 .weight_norm = (double)NAN,
                                  .learning_rate = 0.01,
                                  .images_per_second = 13640.0};
     return event;

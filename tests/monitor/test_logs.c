@@ -197,12 +197,52 @@ static void test_long_note_is_one_line(void **state)
     free(data);
 }
 
+static co_sink *open_csv(const char *path, uint64_t keep, uint64_t log_interval)
+{
+    co_error err;
+    co_sink *sink = NULL;
+    assert_int_equal(co_csv_sink(&co_files_system, path, keep, log_interval, &sink, &err), CO_OK);
+    return sink;
+}
+
+#define CSV_HEADER                                                                                 \
+    "event,split,step,epoch,samples,loss,running_loss,accuracy,accuracy5,gradient_norm,"           \
+    "weight_norm,lr,img_per_s,duration,seconds\n"
+
+static void test_table_of_a_run(void **state)
+{
+    const char *path = CO_TEST_JOIN(*state, "metrics.csv");
+    co_error err;
+    co_sink *sink = open_csv(path, 0, 4);
+    assert_int_equal(example_run(sink, &err), CO_OK);
+    sink->ops->close(sink);
+    assert_true(co_test_file_is(path, CSV_HEADER
+                                "step,train,4,1,64,0.5,0.5625,0.875,,,,0.01,13640.0,,5.000\n"
+                                "epoch,train,4,1,256,0.5,,0.875,,,,0.01,13600.0,4.250,5.000\n"
+                                "evaluation,test,4,1,10000,0.25,,0.96875,,,,,,0.500,5.500\n"
+                                "step,train,8,2,64,0.25,0.28125,0.9375,,,,0.01,13640.0,,9.000\n"
+                                "epoch,train,8,2,256,0.25,,0.875,,,,0.01,13600.0,4.250,9.000\n"
+                                "evaluation,test,8,2,10000,0.125,,0.96875,,,,,,0.500,9.500\n"));
+    /* cut back to after its first row, it has one header and goes on there */
+    sink = open_csv(path, strlen(CSV_HEADER) + 58, 4);
+    co_event event = example_step(1, 4);
+    event.step.loss = (double)NAN;
+    event.step.running_loss = -(double)INFINITY;
+    assert_int_equal(example_send(sink, event, &err), CO_OK);
+    sink->ops->close(sink);
+    assert_true(co_test_file_is(path,
+                                CSV_HEADER "step,train,4,1,64,0.5,0.5625,0.875,,,,0.01,13640.0,,"
+                                           "5.000\nstep,train,4,1,64,nan,-inf,0.875,,,,0.01,"
+                                           "13640.0,,5.000\n"));
+}
+
 static void test_full_disk_is_reported(void **state)
 {
     (void)state;
     co_error err;
     co_sink *sink = open_jsonl("/dev/full", 0, 1);
-    assert_int_equal(example_send(sink, example_step(1, 1), &err), CO_FILE);
+    assert_int_equal(example_send(sink, example_step(1, 1), &err), CO_OK);
+    assert_int_equal(sink->ops->flush(sink, &err), CO_FILE);
     assert_non_null(strstr(err.text, "/dev/full: No space left"));
     sink->ops->close(sink);
     assert_int_equal(
@@ -213,9 +253,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        TEST(test_metrics_of_a_run),      TEST(test_not_finite),   TEST(test_log_interval),
-        TEST(test_resumed_metrics),       TEST(test_log_of_a_run), TEST(test_long_note_is_one_line),
-        TEST(test_full_disk_is_reported),
+        TEST(test_metrics_of_a_run), TEST(test_not_finite),
+        TEST(test_log_interval),     TEST(test_resumed_metrics),
+        TEST(test_log_of_a_run),     TEST(test_long_note_is_one_line),
+        TEST(test_table_of_a_run),   TEST(test_full_disk_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,8 +12,10 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "base/faults.h"
 #include "monitor/memory_sink.h"
 #include "monitor/monitor.h"
+#include "monitor/sinks.h"
 
 static co_monitor *make_monitor(bool inline_drain, size_t events)
 {
@@ -229,6 +231,135 @@ static void test_sinks_have_a_limit(void **state)
     co_monitor_destroy(NULL);
 }
 
+static void expect_file(const co_mark_files *files, unsigned index, const char *name,
+                        uint64_t bytes)
+{
+    assert_true(index < files->count);
+    assert_string_equal(files->files[index].name, name);
+    assert_int_equal(files->files[index].bytes, bytes);
+}
+
+/* A checkpoint learns how long the files are with all that was announced before it. */
+static void test_marks(void **state)
+{
+    (void)state;
+    for (int inline_drain = 0; inline_drain < 2; inline_drain++) {
+        co_error err;
+        char folder[CO_TEST_PATH_SIZE];
+        assert_int_equal(co_test_folder_make(folder), 0);
+        co_monitor *monitor = make_monitor(inline_drain != 0, 4096);
+        const co_announcer *announcer = co_monitor_announcer(monitor);
+        co_sink *sink = NULL;
+        const char *path = CO_TEST_JOIN(folder, "metrics.jsonl");
+        assert_int_equal(co_jsonl_sink(&co_files_system, path, 0, 1, &sink, &err), CO_OK);
+        assert_int_equal(co_monitor_add(monitor, sink, &err), CO_OK);
+        assert_int_equal(co_csv_sink(&co_files_system, "/dev/full", 0, 1, &sink, &err), CO_OK);
+        assert_int_equal(co_monitor_add(monitor, sink, &err), CO_OK);
+        const char *log = CO_TEST_JOIN(folder, "log.txt"); /* is never cut back */
+        assert_int_equal(co_textlog_sink(&co_files_system, log, &co_clock_system, &sink, &err),
+                         CO_OK);
+        assert_int_equal(co_monitor_add(monitor, sink, &err), CO_OK);
+        start(monitor);
+        co_mark_files marked[3];
+        for (uint64_t id = 1; id <= 3; id++) {
+            announce_steps(monitor, 100 * id, 100 * id + 49);
+            assert_true(co_announce_mark(announcer, id));
+        }
+        announce_steps(monitor, 1, 1000);
+        for (uint64_t id = 1; id <= 3; id++) {
+            co_mark_files *files = &marked[id - 1];
+            assert_int_equal(co_announce_collect(announcer, id, 60.0, files, &err), CO_OK);
+            assert_int_equal(files->count, 2);
+            expect_file(files, 1, "full", 0);
+        }
+        co_mark_files none;
+        assert_int_equal(co_announce_collect(announcer, 9, 0.01, &none, &err), CO_FILE);
+        co_monitor_stop(monitor);
+        assert_int_equal(co_announce_collect(announcer, 9, 1e9, &none, &err), CO_FILE);
+        assert_int_equal(co_monitor_failed_sinks(monitor), 1);
+        co_monitor_destroy(monitor);
+        char *data = NULL;
+        size_t bytes = 0;
+        assert_int_equal(co_file_read(path, 1 << 24, CO_FILE, &data, &bytes, &err), CO_OK);
+        for (unsigned i = 0; i < 3; i++) { /* the last line before the offset is that step's */
+            size_t at = (size_t)marked[i].files[0].bytes;
+            char last[64];
+            expect_file(&marked[i], 0, "metrics.jsonl", at);
+            assert_int_equal(data[at - 1], '\n');
+            data[at - 1] = '\0';
+            (void)snprintf(last, sizeof(last), "{\"event\":\"step\",\"step\":%u,",
+                           100 * (i + 1) + 49);
+            const char *line = strrchr(data, '\n');
+            assert_memory_equal(line + 1, last, strlen(last));
+            data[at - 1] = '\n';
+        }
+        free(data);
+        co_test_folder_remove(folder);
+    }
+}
+
+/* Everything but the size that a write may have is refused for a while. */
+typedef struct small_disk {
+    co_files files;
+    atomic_int full;
+} small_disk;
+
+static ssize_t small_disk_write(void *context, int fd, const void *data, size_t bytes)
+{
+    if (atomic_load(&((small_disk *)context)->full) != 0) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return co_files_system.write(NULL, fd, data, bytes);
+}
+
+/* While the disk is full the run goes on; what the spool held is written once there is room. */
+static void test_full_disk_is_tried_again(void **state)
+{
+    (void)state;
+    co_error err;
+    char folder[CO_TEST_PATH_SIZE];
+    assert_int_equal(co_test_folder_make(folder), 0);
+    small_disk disk = {.files = co_files_system, .full = 1};
+    disk.files.write = small_disk_write;
+    disk.files.context = &disk;
+    const char *path = CO_TEST_JOIN(folder, "metrics.jsonl");
+    co_monitor *monitor = make_monitor(false, 4096);
+    const co_announcer *announcer = co_monitor_announcer(monitor);
+    memory_sink watcher = memory_sink_make(0);
+    co_sink *sink = NULL;
+    assert_int_equal(co_jsonl_sink(&disk.files, path, 0, 1, &sink, &err), CO_OK);
+    assert_int_equal(co_monitor_add(monitor, sink, &err), CO_OK);
+    add(monitor, &watcher);
+    start(monitor);
+    co_mark_files files;
+    announce_steps(monitor, 1, 1000);
+    assert_true(co_announce_mark(announcer, 1));
+    assert_int_equal(co_announce_collect(announcer, 1, 60.0, &files, &err), CO_OK);
+    expect_file(&files, 0, "metrics.jsonl", 0);
+    atomic_store(&disk.full, 0);
+    for (uint64_t id = 2; files.files[0].bytes == 0; id++) {
+        usleep(50000);
+        assert_true(co_announce_mark(announcer, id));
+        assert_int_equal(co_announce_collect(announcer, id, 60.0, &files, &err), CO_OK);
+    }
+    co_monitor_stop(monitor);
+    assert_int_equal(co_monitor_failed_sinks(monitor), 0);
+    assert_non_null(strstr(watcher.warnings, "metrics.jsonl: No space left"));
+    assert_null(strstr(strstr(watcher.warnings, "No space left") + 1, "No space left"));
+    co_monitor_destroy(monitor);
+    char *data = NULL;
+    size_t bytes = 0;
+    unsigned lines = 0;
+    assert_int_equal(co_file_read(path, 1 << 24, CO_FILE, &data, &bytes, &err), CO_OK);
+    for (const char *line = data; *line != '\0'; line = strchr(line, '\n') + 1) {
+        lines++;
+    }
+    assert_int_equal(lines, 1000);
+    free(data);
+    co_test_folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +370,8 @@ int main(void)
         cmocka_unit_test(test_stuck_sink_does_not_stop_the_run),
         cmocka_unit_test(test_thread_blocks_signals),
         cmocka_unit_test(test_sinks_have_a_limit),
+        cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_full_disk_is_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "backend/dnnl/model.h"
 #include "backend/dnnl/plan.h"
 #include "backend/dnnl/vector.h"
+#include "backend/slab.h"
 #include "base/alloc.h"
 
 static void destroy(co_backend *backend)
@@ -64,7 +65,7 @@ static co_status compile_all(co_plans *plans, const co_plan_spec *specs, int cou
             plans->slab_bytes = plan->buffers.slab_bytes;
         }
     }
-    CO_TRY(co_alloc(plans->slab_bytes, 1, "plans", &plans->slab, err));
+    CO_TRY(co_slab_alloc(specs, count, plans->slab_bytes, &plans->slab, err));
     for (int i = 0; i < count; i++) {
         co_plan_bind(&plans->items[i], plans->slab);
     }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/slab.h"
 #include "base/alloc.h"
 
 static const char *const use_names[CO_REF_COUNT] = {
@@ -219,7 +220,7 @@ static co_status prepare_plan(co_plans *plans, int index, const co_plan_spec *sp
 }
 
 /* The same walk twice: once to measure, once to hand out. */
-static co_status take_slab(co_plans *plans, co_error *err)
+static co_status take_slab(co_plans *plans, const co_plan_spec *specs, co_error *err)
 {
     arena a = {0};
     for (int pass = 0; pass < 2; pass++) {
@@ -232,7 +233,7 @@ static co_status take_slab(co_plans *plans, co_error *err)
                 return co_fail(err, CO_MEMORY, "the plans need more memory than can be addressed");
             }
             void *block = NULL;
-            CO_TRY(co_alloc(a.used, 1, "the slab of the plans", &block, err));
+            CO_TRY(co_slab_alloc(specs, plans->count, a.used, &block, err));
             plans->slab = block;
             memcpy(plans->bytes, a.bytes, sizeof(a.bytes));
             a = (arena){.slab = block};
@@ -266,7 +267,7 @@ co_status co_ref_plans_create(co_model *model, const co_plan_spec *specs, int co
     for (int i = 0; i < count; i++) {
         CO_TRY_GOTO(status, prepare_plan(plans, i, &specs[i], err), destroy_plans);
     }
-    CO_TRY_GOTO(status, take_slab(plans, err), destroy_plans);
+    CO_TRY_GOTO(status, take_slab(plans, specs, err), destroy_plans);
     *out = plans;
     return CO_OK;
 
