@@ -66,10 +66,10 @@ close_file:
     return status;
 }
 
-/* Takes back what a full disk cut short. */
+/* Takes back what a full disk cut short; a write that failed may have left something too. */
 static void take_back(co_line_file *file, size_t *taken)
 {
-    if (file->regular && *taken > 0 && ftruncate(file->fd, (off_t)file->offset) == 0) {
+    if (file->regular && ftruncate(file->fd, (off_t)file->offset) == 0) {
         *taken = 0;
     }
 }

@@ -64,6 +64,13 @@ co_status co_dataset_open(const char *name, const char *dir, const co_dataset_op
             "use --dataset glyphs, which needs none",
             name);
     }
+    if (options != NULL && options->bad_policy == CO_BAD_SKIP && !nt3 && !images) {
+        return co_fail(
+            err, CO_USAGE,
+            "--bad-samples skip is for image files and nt3: a fault in a file of '%s' is "
+            "one of the whole file ('cohort data check' finds it)",
+            name);
+    }
     if (npy) {
         return co_npy_open(dir, out, err);
     }

@@ -142,12 +142,15 @@ static void write_spools(co_monitor *monitor, bool all)
 
 /* --- marks ------------------------------------------------------------------------------- */
 
-/* What a checkpoint will say of a file must be on the disk before the checkpoint is. While a disk
- * refuses, that is what the file has. */
+/* What a checkpoint will say of a file must be on the disk before the checkpoint is. What a disk
+ * refuses now, and when asked again, a resumed run will not have. */
 static void note_length(co_monitor *monitor, co_sink *sink, co_mark_files *files)
 {
     co_error err;
-    write_spool(monitor, sink);
+    for (int tries = 0; tries == 0 || (tries < 2 && sink->refused); tries++) {
+        sink->retry_at = 0.0;
+        write_spool(monitor, sink);
+    }
     if (!sink->refused && co_spool_sync(sink->spool, &err) != CO_OK) {
         say(monitor, CO_LEVEL_WARNING, "%s", err.text);
     }

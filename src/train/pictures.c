@@ -91,7 +91,7 @@ static void floats_to_bytes(const float *in, size_t count, uint8_t *out)
     float range = high > low ? high - low : 1.0f;
     for (size_t i = 0; i < count; i++) {
         float share = (in[i] - low) / range;
-        out[i] = share >= 0.0f && share <= 1.0f ? (uint8_t)(255.0f * share + 0.5f) : 0;
+        out[i] = share >= 0.0f && share <= 1.0f ? (uint8_t)lroundf(255.0f * share) : 0;
     }
 }
 

@@ -36,6 +36,8 @@ expect 2 "did you mean 'mnist'" "${run[@]}" --dataset mnst
 mkdir "$TMP/empty"
 expect 3 "$TMP/empty" "${run[@]}" --dataset mnist --dataset-dir "$TMP/empty"
 expect 3 "$TMP/missing" "${run[@]}" --dataset mnist --dataset-dir "$TMP/missing"
+expect 2 "is for image files and nt3" "${run[@]}" --dataset mnist --dataset-dir "$TMP/empty" \
+    --bad-samples skip
 
 npy() { # npy FILE TYPE SHAPE BYTES: an array of zeros
     printf '\223NUMPY\1\0\166\0%-117s\n' \

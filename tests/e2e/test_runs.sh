@@ -22,7 +22,7 @@ expect 0 'no runs in' "$COHORT" runs list "$results"
 train a --lr 0.02
 train b --lr 0.05 --epochs 2 --momentum 0.8
 mkdir "$results/notes" && touch "$results/notes/readme"
-index=$("$COHORT" doctor | grep -o 'index of the runs.*SQLite')
+index=$("$COHORT" doctor | grep -oE 'index of the runs[ .]*SQLite')
 
 list --verbose
 read_runs 2 2

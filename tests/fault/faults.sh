@@ -34,10 +34,10 @@ check_fault() {
         fail "$fault: resumed: $(cat "$TMP/out")"
     cmp -s "$TMP/whole/model.safetensors" "$TMP/run/model.safetensors" ||
         fail "$fault: other weights"
-    # A sink that failed stays off, with a warning: its lines are lost.
-    grep -q 'metrics.jsonl is switched off' "$TMP/run/log.txt" && return
     diff <(stripped "$TMP/whole/metrics.jsonl") <(stripped "$TMP/run/metrics.jsonl") \
         >"$TMP/diff" || fail "$fault: other metrics: $(head -5 "$TMP/diff")"
+    diff <(stripped_table "$TMP/whole/metrics.csv") <(stripped_table "$TMP/run/metrics.csv") \
+        >"$TMP/diff" || fail "$fault: another table: $(head -5 "$TMP/diff")"
 }
 
 fault_loop() {

@@ -36,7 +36,8 @@
 #endif
 
 /* Asks for the cache line at p, which will be read soon. */
-#define CO_PREFETCH(p) __builtin_prefetch((p), 0, 3)
+#define CO_PREFETCH(p)       __builtin_prefetch((p), 0, 3)
+#define CO_PREFETCH_WRITE(p) __builtin_prefetch((p), 1, 3) /* written soon */
 
 #if CO_LANE_FORM == 2
 #include "backend/dnnl/lane/vec_avx512.h"
