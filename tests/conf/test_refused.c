@@ -322,20 +322,35 @@ static void test_commands(void **state)
     fail_command("resume", "", "a run is resumed with 'cohort train --resume PATH'");
 }
 
+/* What only a single worker can do yet. */
+static void test_many_workers(void **state)
+{
+    (void)state;
+    FAIL("--resume: this version does it for one worker on this machine only; leave it out, or "
+         "train "
+         "without --workers",
+         .arguments = {"--workers", "2", "--resume", "run"});
+    FAIL("--checkpoint-every: this version does it for one worker on this machine only; leave it "
+         "out, or train without --workers",
+         .arguments = {"--workers", "2", "--checkpoint-every", "5"});
+    FAIL("--tb-images: this version does it for one worker on this machine only; leave it out, or "
+         "train without --workers",
+         .arguments = {"--workers", "2", "--tensorboard", "--tb-images", "5"});
+    FAIL("--evaluate-train and --partition contradict each other: the training samples are "
+         "evaluated "
+         "together by workers that share them: sampler or whole",
+         .arguments = {"--workers", "2", "--partition", "shard", "--evaluate-train"});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unknown_names),
-        cmocka_unit_test(test_wrong_types),
-        cmocka_unit_test(test_out_of_range),
-        cmocka_unit_test(test_contradictions),
-        cmocka_unit_test(test_nested),
-        cmocka_unit_test(test_too_long),
-        cmocka_unit_test(test_files),
-        cmocka_unit_test(test_later),
-        cmocka_unit_test(test_asking_for_nothing),
-        cmocka_unit_test(test_wrong_command),
-        cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_unknown_names), cmocka_unit_test(test_wrong_types),
+        cmocka_unit_test(test_out_of_range),  cmocka_unit_test(test_contradictions),
+        cmocka_unit_test(test_many_workers),  cmocka_unit_test(test_nested),
+        cmocka_unit_test(test_too_long),      cmocka_unit_test(test_files),
+        cmocka_unit_test(test_later),         cmocka_unit_test(test_asking_for_nothing),
+        cmocka_unit_test(test_wrong_command), cmocka_unit_test(test_commands),
     };
     return cmocka_run_group_tests_name("conf/refused", tests, NULL, NULL);
 }
