@@ -126,6 +126,15 @@ void co_dataset_reader_close(co_dataset *set, co_sample_reader *reader)
     }
 }
 
+co_status co_dataset_reader_bytes(co_dataset *set, size_t *bytes, co_error *err)
+{
+    if (set->ops->reader_bytes == NULL) {
+        *bytes = 0;
+        return CO_OK;
+    }
+    return set->ops->reader_bytes(set, bytes, err);
+}
+
 co_status co_dataset_read(co_dataset *set, co_sample_reader *reader, co_split split,
                           uint32_t sample, const co_sample_cut *cut, void *pixels, co_error *err)
 {

@@ -62,6 +62,7 @@ typedef struct co_dataset_ops {
     /* cut: NULL for the middle. */
     co_status (*read)(co_sample_reader *reader, co_split split, uint32_t sample,
                       const co_sample_cut *cut, void *pixels, co_error *err);
+    co_status (*reader_bytes)(co_dataset *set, size_t *bytes, co_error *err);
     /* (optional) Exact sums of all pixels of a split, where they are known without reading it. */
     const uint64_t *(*known_sums)(const co_dataset *set, co_split split); /* {sum, squares} */
 } co_dataset_ops;
@@ -125,6 +126,9 @@ CO_MUST_CHECK co_status co_dataset_fetch(co_dataset *set, co_split split, uint32
 CO_MUST_CHECK co_status co_dataset_reader_open(co_dataset *set, co_sample_reader **out,
                                                co_error *err);
 void co_dataset_reader_close(co_dataset *set, co_sample_reader *reader); /* NULL is allowed */
+
+/* The memory that a reader comes to hold; 0 for sets that need none. Reads some of the samples. */
+CO_MUST_CHECK co_status co_dataset_reader_bytes(co_dataset *set, size_t *bytes, co_error *err);
 
 /* As co_dataset_fetch, with the thread's reader (NULL where there is none). cut: NULL, or a part of
  * the image: only with a reader. */

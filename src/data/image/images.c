@@ -9,7 +9,7 @@
 #include "data/image/verify.h"
 #include "data/image/walk.h"
 
-enum { CHANNELS = 3, SIDE_MAX = 4096 };
+enum { CHANNELS = 3, SIDE_MAX = 4096, SAMPLES_MEASURED = 16 };
 
 static const double usual_test_share = 0.2;
 
@@ -84,6 +84,27 @@ static co_status images_fetch(co_dataset *base, co_split split, uint32_t sample,
     return status;
 }
 
+/* A reader grows to what its largest image takes: here of samples from all over the set. One that
+ * cannot be read says nothing. */
+static co_status images_reader_bytes(co_dataset *base, size_t *bytes, co_error *err)
+{
+    co_error fault;
+    void *pixels = NULL;
+    co_sample_reader *reader = NULL;
+    CO_TRY(images_reader_open(base, &reader, err));
+    co_status status = co_alloc(base->info.sample_bytes, 1, "sample", &pixels, err);
+    for (uint64_t i = 0; i < SAMPLES_MEASURED && status == CO_OK; i++) {
+        uint64_t sample = i * base->info.samples[CO_SPLIT_TRAIN] / SAMPLES_MEASURED;
+        (void)!images_read(reader, CO_SPLIT_TRAIN, (uint32_t)sample, NULL, pixels, &fault);
+    }
+    if (status == CO_OK) {
+        *bytes = sizeof(*reader) + co_image_reader_bytes(reader->images);
+    }
+    co_free(pixels);
+    images_reader_close(reader);
+    return status;
+}
+
 static const co_dataset_ops image_ops = {
     .destroy = images_destroy,
     .require = images_require,
@@ -91,6 +112,7 @@ static const co_dataset_ops image_ops = {
     .reader_open = images_reader_open,
     .reader_close = images_reader_close,
     .read = images_read,
+    .reader_bytes = images_reader_bytes,
 };
 
 /* S1's rule: the shorter side becomes 8/7 of the sample's, rounded down (64: 73, 224: 256). */
