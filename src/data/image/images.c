@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "data/format.h"
 #include "data/image/layout.h"
 #include "data/image/reader.h"
 #include "data/image/verify.h"
@@ -196,18 +197,15 @@ static co_status open_set(image_set *set, const char *dir, const co_dataset_opti
     return describe(set, err);
 }
 
-co_status co_images_open(const char *name, const char *dir, const co_dataset_options *options,
-                         co_dataset **out, co_error *err)
+static co_status images_open(const char *name, const char *dir, const co_dataset_options *options,
+                             co_dataset **out, co_error *err)
 {
-    static const co_dataset_options usual = {0};
     void *block = NULL;
     CO_TRY(co_alloc(1, sizeof(image_set), "data set", &block, err));
     image_set *set = block;
     set->base.ops = &image_ops;
     set->family = co_image_family_find(name);
-    co_status status = set->family == NULL
-                           ? co_fail(err, CO_USAGE, "%s: is no data set of image files", name)
-                           : open_set(set, dir, options != NULL ? options : &usual, err);
+    co_status status = open_set(set, dir, options, err);
     if (status != CO_OK) {
         images_destroy(&set->base);
         return status;
@@ -216,8 +214,8 @@ co_status co_images_open(const char *name, const char *dir, const co_dataset_opt
     return CO_OK;
 }
 
-co_status co_images_check(const char *name, const char *dir, co_dataset_findings *findings,
-                          co_error *err)
+static co_status images_check(const char *name, const char *dir, co_dataset_findings *findings,
+                              co_error *err)
 {
     co_error fault;
     co_image_list list = {0};
@@ -231,3 +229,6 @@ co_status co_images_check(const char *name, const char *dir, co_dataset_findings
     co_image_list_free(&list);
     return status;
 }
+
+const co_dataset_format co_format_images = {
+    .open = images_open, .check = images_check, .can_skip = true};
