@@ -19,11 +19,12 @@ co_library(ARCHIVE libarchive libarchive-dev)
 co_library(XXHASH libxxhash libxxhash-dev)
 co_library(JPEG libjpeg libjpeg62-turbo-dev)
 co_library(SPNG spng libspng-dev)
+co_library(ZLIB zlib zlib1g-dev)
 pkg_check_modules(CMOCKA QUIET IMPORTED_TARGET cmocka)
-# Only `cohort data fetch` needs it; -D CO_CURL=OFF builds without.
-option(CO_CURL "Downloads of data sets (libcurl)" ON)
-if(CO_CURL)
-    pkg_check_modules(CURL QUIET IMPORTED_TARGET libcurl)
+# Only `cohort data fetch` needs them; -D CO_FETCH=OFF builds without.
+option(CO_FETCH "Downloads of data sets (libcurl, libmd)" ON)
+if(CO_FETCH)
+    pkg_check_modules(FETCH QUIET IMPORTED_TARGET libcurl libmd)
 endif()
 pkg_check_modules(SQLITE QUIET IMPORTED_TARGET sqlite3)
 

@@ -11,8 +11,8 @@ set -euo pipefail
 
 build="gcc libc6-dev make cmake ninja-build pkg-config
        libdnnl-dev libyaml-dev libjansson-dev libarchive-dev libxxhash-dev
-       libcurl4-openssl-dev ca-certificates
-       libjpeg62-turbo-dev libspng-dev"
+       libcurl4-openssl-dev ca-certificates libmd-dev
+       libjpeg62-turbo-dev libspng-dev zlib1g-dev"
 extra="libsqlite3-dev gnuplot-nox"
 mpi="libopenmpi-dev openmpi-bin libsimgrid-dev"
 test="libcmocka-dev protobuf-compiler python3-minimal"

@@ -1,5 +1,6 @@
 /* cohort data check | info | generate */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "cli/cli.h"
@@ -99,7 +100,8 @@ co_status co_cli_data_generate(co_cli *cli, co_error *err)
     const co_nt3_drawing drawing = {.samples = (uint32_t)settings->samples,
                                     .features = (uint32_t)settings->features,
                                     .seed = settings->seed};
-    if (!co_nt3_is(settings->dataset)) {
+    const char *name = co_dataset_known_name(settings->dataset);
+    if (name == NULL || strcmp(name, "nt3") != 0) {
         return co_fail(err, CO_USAGE,
                        "'%.60s' cannot be generated, only nt3 can (glyphs is built in and needs no "
                        "files)",

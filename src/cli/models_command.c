@@ -71,9 +71,31 @@ static void add_item(size_t *total, const char *name, size_t bytes)
     *total += bytes;
 }
 
-/* The bill of a training process, item by item; the total is what it will hold resident. */
-static void print_bill(const co_job *job, size_t program_bytes)
+/* The copy of the state that is written while the training goes on. */
+static size_t checkpoint_bytes(const co_job *job)
 {
+    const co_settings *settings = job->settings;
+    if (settings->checkpoint_every == 0 && !(settings->checkpoint_minutes > 0.0) &&
+        settings->keep_best == 0) {
+        return 0;
+    }
+    size_t floats = job->graph->param_floats + job->graph->stat_floats;
+    size_t average = job->ema != NULL ? co_ema_bytes(job->ema) : 0;
+    return floats * sizeof(float) + co_optimizer_bytes(job->optimizer) + average;
+}
+
+static void add_some(size_t *total, const char *name, size_t bytes)
+{
+    if (bytes > 0) {
+        add_item(total, name, bytes);
+    }
+}
+
+/* The bill of a training process, item by item; the total is what it will hold resident. */
+static co_status print_bill(const co_job *job, size_t program_bytes, co_error *err)
+{
+    size_t readers = 0;
+    CO_TRY(co_job_reader_bytes(job, &readers, err));
     co_memory_item items[CO_MAX_MEMORY_ITEMS];
     int count = job->backend->ops->memory(job->plans.plans, items);
     size_t total = 0;
@@ -82,20 +104,20 @@ static void print_bill(const co_job *job, size_t program_bytes)
         add_item(&total, items[i].name, items[i].bytes);
     }
     add_item(&total, "optimizer", co_optimizer_bytes(job->optimizer));
-    if (job->gathered != NULL) {
-        add_item(&total, "gathered gradients", job->graph->param_floats * sizeof(float));
-    }
-    if (job->ema != NULL) {
-        add_item(&total, "average of the weights", co_ema_bytes(job->ema));
-    }
+    add_some(&total, "gathered gradients",
+             job->gathered != NULL ? job->graph->param_floats * sizeof(float) : 0);
+    add_some(&total, "average of the weights", job->ema != NULL ? co_ema_bytes(job->ema) : 0);
+    add_some(&total, "copy for checkpoints", checkpoint_bytes(job));
     add_item(&total, "data set", co_dataset_memory_bytes(job->dataset));
     add_item(&total, "loader", co_loader_memory_bytes(job->train_loader));
+    add_some(&total, "image decoders", readers);
     add_item(&total, "evaluation", co_job_evaluation_bytes(job));
     add_item(&total, "event ring", CO_MONITOR_EVENTS * sizeof(co_event));
     char text[32];
     co_text size = co_text_over(text, sizeof(text));
     co_text_size(&size, total);
     co_cli_print_row(stdout, "total", "%12s  (%zu bytes)", text, total);
+    return CO_OK;
 }
 
 /* Builds what `cohort train` would with these settings, and prints what it holds. like: what the
@@ -112,9 +134,9 @@ static co_status print_memory(const co_settings *settings, const co_dataset_info
                         : co_dataset_describe(job->dataset)->name,
            settings->batch_size, co_team_threads(job->team),
            co_team_threads(job->team) == 1 ? "" : "s");
-    print_bill(job, program_bytes);
+    co_status status = print_bill(job, program_bytes, err);
     co_job_close(job);
-    return CO_OK;
+    return status;
 }
 
 /* The samples that the settings name; where they name none, those that the network was made for.

@@ -45,9 +45,19 @@ static co_status derive_from_switch(co_conf *conf, co_row from, co_row to, const
     return derive(conf, to, text, switch_source->kind, where, err);
 }
 
+/* names: divided by blanks. */
 static bool dataset_is(const co_settings *values, const char *names)
 {
-    return values->dataset != NULL && co_in_list(names, values->dataset);
+    char name[32];
+    for (int size = 0; values->dataset != NULL && *names != '\0'; names += size) {
+        names += *names == ' ';
+        size = (int)strcspn(names, " ");
+        (void)snprintf(name, sizeof(name), "%.*s", size, names);
+        if (co_same_letters(name, values->dataset)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static co_status resolve_alt_model(co_conf *conf, co_error *err)

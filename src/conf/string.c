@@ -299,6 +299,17 @@ bool co_same_word(const char *a, const char *b)
     return *a == *b;
 }
 
+bool co_same_letters(const char *a, const char *b)
+{
+    for (;; a++, b++) {
+        a += strspn(a, "-_");
+        b += strspn(b, "-_");
+        if (*a == '\0' || tolower((unsigned char)*a) != tolower((unsigned char)*b)) {
+            return *a == *b;
+        }
+    }
+}
+
 void co_dashed(const char *name, char *buffer, size_t size)
 {
     size_t i = 0;

@@ -47,6 +47,8 @@ bool co_is_utf8(const char *text, size_t length);
 bool co_same_name(const char *a, const char *b);
 /* Like co_same_name, and upper and lower case are the same too. */
 bool co_same_word(const char *a, const char *b);
+/* Likewise, and '-' and '_' do not count: names of data sets (tiny-imagenet, TinyImageNet). */
+bool co_same_letters(const char *a, const char *b);
 /* Copies with every '_' as '-' (cut at size - 1). */
 void co_dashed(const char *name, char *buffer, size_t size);
 /* Is `name` one of the words in `list`, which are separated by commas and spaces? */

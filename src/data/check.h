@@ -40,14 +40,4 @@ typedef struct co_dataset_summary {
 CO_MUST_CHECK co_status co_dataset_summarise(co_dataset *set, co_dataset_summary *out,
                                              co_error *err);
 
-/* The formats' parts of co_dataset_check. */
-CO_MUST_CHECK co_status co_idx_check(const char *name, const char *dir,
-                                     co_dataset_findings *findings, co_error *err);
-CO_MUST_CHECK co_status co_cifar_check(const char *name, const char *dir,
-                                       co_dataset_findings *findings, co_error *err);
-CO_MUST_CHECK co_status co_images_check(const char *name, const char *dir,
-                                        co_dataset_findings *findings, co_error *err);
-CO_MUST_CHECK co_status co_npy_check(const char *dir, co_dataset_findings *findings, co_error *err);
-CO_MUST_CHECK co_status co_nt3_check(const char *dir, co_dataset_findings *findings, co_error *err);
-
 #endif

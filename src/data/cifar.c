@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "data/cifar_file.h"
+#include "data/format.h"
 
 typedef struct cifar_set {
     co_dataset base;
@@ -101,18 +102,15 @@ static void describe(cifar_set *set)
     };
 }
 
-co_status co_cifar_open(const char *name, const char *dir, const co_dataset_options *options,
-                        co_dataset **out, co_error *err)
+static co_status cifar_open(const char *name, const char *dir, const co_dataset_options *options,
+                            co_dataset **out, co_error *err)
 {
     const co_cifar_family *family = co_cifar_family_find(name);
-    if (family == NULL) {
-        return co_fail(err, CO_USAGE, "%s: is not a data set of CIFAR files", name);
-    }
     void *block = NULL;
     CO_TRY(co_alloc(1, sizeof(cifar_set), "data set", &block, err));
     cifar_set *set = block;
-    bool threaded = options != NULL && options->background;
-    co_status status = co_cifar_files_read(family, dir, threaded, NULL, &set->files, err);
+    co_status status = co_cifar_files_read(family, dir, options->background, NULL, &set->files,
+                                           err);
     if (status == CO_OK) {
         describe(set);
     }
@@ -127,11 +125,13 @@ co_status co_cifar_open(const char *name, const char *dir, const co_dataset_opti
     return CO_OK;
 }
 
-co_status co_cifar_check(const char *name, const char *dir, co_dataset_findings *findings,
-                         co_error *err)
+static co_status cifar_check(const char *name, const char *dir, co_dataset_findings *findings,
+                             co_error *err)
 {
     co_cifar_files *files = NULL;
     CO_TRY(co_cifar_files_read(co_cifar_family_find(name), dir, true, findings, &files, err));
     co_cifar_files_free(files);
     return CO_OK;
 }
+
+const co_dataset_format co_format_cifar = {.open = cifar_open, .check = cifar_check};

@@ -44,24 +44,10 @@ static const char *const archive_endings[] = {".tar.gz", ".tar.xz", ".tar"};
 
 enum { ENDINGS = 3, FAMILIES = 3 };
 
-/* Compares without '-' and '_'. */
-static bool same_name(const char *a, const char *b)
-{
-    for (;;) {
-        a += strspn(a, "-_");
-        b += strspn(b, "-_");
-        if (*a != *b || *a == '\0') {
-            return *a == *b;
-        }
-        a++;
-        b++;
-    }
-}
-
 const co_cifar_family *co_cifar_family_find(const char *name)
 {
     for (int i = 0; i < FAMILIES; i++) {
-        if (same_name(name, families[i].name)) {
+        if (strcmp(name, families[i].name) == 0) {
             return &families[i];
         }
     }

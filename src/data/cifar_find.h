@@ -43,7 +43,7 @@ typedef struct co_cifar_place {
     char file[CO_CIFAR_FILES_MAX][PATH_MAX]; /* by role, of a folder; empty: not there */
 } co_cifar_place;
 
-/* NULL for an unknown name. "cifar-10", "cifar_10" and "cifar10" are the same. */
+/* NULL for an unknown name. */
 const co_cifar_family *co_cifar_family_find(const char *name);
 
 /* dir: a folder, or the archive itself. The first folder that has most of the files; an archive

@@ -62,6 +62,7 @@ typedef struct co_dataset_ops {
     /* cut: NULL for the middle. */
     co_status (*read)(co_sample_reader *reader, co_split split, uint32_t sample,
                       const co_sample_cut *cut, void *pixels, co_error *err);
+    co_status (*reader_bytes)(co_dataset *set, size_t *bytes, co_error *err);
     /* (optional) Exact sums of all pixels of a split, where they are known without reading it. */
     const uint64_t *(*known_sums)(const co_dataset *set, co_split split); /* {sum, squares} */
 } co_dataset_ops;
@@ -101,6 +102,8 @@ void co_dataset_close(co_dataset *set); /* NULL is allowed */
 
 /* The i-th name that co_dataset_open knows, NULL after the last. */
 const char *co_dataset_name(int index);
+/* The one of these that is meant: case, '-' and '_' do not count, "candle" is nt3; NULL: none. */
+const char *co_dataset_known_name(const char *name);
 
 static inline const co_dataset_info *co_dataset_describe(const co_dataset *set)
 {
@@ -125,6 +128,9 @@ CO_MUST_CHECK co_status co_dataset_fetch(co_dataset *set, co_split split, uint32
 CO_MUST_CHECK co_status co_dataset_reader_open(co_dataset *set, co_sample_reader **out,
                                                co_error *err);
 void co_dataset_reader_close(co_dataset *set, co_sample_reader *reader); /* NULL is allowed */
+
+/* The memory that a reader comes to hold; 0 for sets that need none. Reads some of the samples. */
+CO_MUST_CHECK co_status co_dataset_reader_bytes(co_dataset *set, size_t *bytes, co_error *err);
 
 /* As co_dataset_fetch, with the thread's reader (NULL where there is none). cut: NULL, or a part of
  * the image: only with a reader. */
@@ -156,21 +162,6 @@ static inline size_t co_dataset_memory_bytes(const co_dataset *set)
     return set->memory_bytes;
 }
 
-/* The formats: each opens one family of data sets. Called by co_dataset_open. */
-CO_MUST_CHECK co_status co_idx_open(const char *name, const char *dir,
-                                    const co_dataset_options *options, co_dataset **out,
-                                    co_error *err);
-CO_MUST_CHECK co_status co_cifar_open(const char *name, const char *dir,
-                                      const co_dataset_options *options, co_dataset **out,
-                                      co_error *err);
-CO_MUST_CHECK co_status co_images_open(const char *name, const char *dir,
-                                       const co_dataset_options *options, co_dataset **out,
-                                       co_error *err);
-CO_MUST_CHECK co_status co_npy_open(const char *dir, co_dataset **out, co_error *err);
-bool co_nt3_is(const char *name); /* "nt3", or S1's "candle" */
-CO_MUST_CHECK co_status co_nt3_open(const char *dir, const co_dataset_options *options,
-                                    co_dataset **out, co_error *err);
-CO_MUST_CHECK co_status co_glyphs_open(co_dataset **out, co_error *err);
 /* 60,000 samples of zeros with label 0 in the form of *like (its counts are ignored; what it
  * points to is borrowed): for the memory bill of a network whose data are not there. */
 CO_MUST_CHECK co_status co_blank_open(const co_dataset_info *like, co_dataset **out, co_error *err);

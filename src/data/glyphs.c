@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "data/dataset.h"
+#include "data/format.h"
 #include "data/glyphs_draw.h"
 #include "data/source.h"
 
@@ -102,8 +102,12 @@ static co_status open_part(glyph_set *set, co_split split, co_error *err)
     return CO_OK;
 }
 
-co_status co_glyphs_open(co_dataset **out, co_error *err)
+static co_status glyphs_open(const char *name, const char *dir, const co_dataset_options *options,
+                             co_dataset **out, co_error *err)
 {
+    (void)name;
+    (void)dir;
+    (void)options;
     void *block = NULL;
     CO_TRY(co_alloc(1, sizeof(glyph_set), "data set", &block, err));
     glyph_set *set = block;
@@ -130,3 +134,5 @@ co_status co_glyphs_open(co_dataset **out, co_error *err)
     *out = &set->base;
     return CO_OK;
 }
+
+const co_dataset_format co_format_glyphs = {.open = glyphs_open};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "data/format.h"
 #include "data/idx_find.h"
 
 typedef enum part_state { PART_NEW, PART_LOADING, PART_READY, PART_FAILED } part_state;
@@ -152,13 +153,10 @@ static void describe(idx_set *set, const co_idx_family *family)
                              ((size_t)train->count + test->count) * sizeof(int32_t);
 }
 
-co_status co_idx_open(const char *name, const char *dir, const co_dataset_options *options,
-                      co_dataset **out, co_error *err)
+static co_status idx_open(const char *name, const char *dir, const co_dataset_options *options,
+                          co_dataset **out, co_error *err)
 {
     const co_idx_family *family = co_idx_family_find(name);
-    if (family == NULL) {
-        return co_fail(err, CO_USAGE, "%s: is not a data set of IDX files", name);
-    }
     co_idx_paths paths = {.folder = ""};
     CO_TRY(co_idx_find(family, dir, &paths, err));
     void *block = NULL;
@@ -184,9 +182,11 @@ co_status co_idx_open(const char *name, const char *dir, const co_dataset_option
     }
     describe(set, family);
     /* Without the helper (no thread to be had) require reads in the caller. */
-    if (options != NULL && options->background) {
+    if (options->background) {
         set->helped = pthread_create(&set->helper, NULL, helper_main, set) == 0;
     }
     *out = &set->base;
     return CO_OK;
 }
+
+const co_dataset_format co_format_idx = {.open = idx_open, .check = co_idx_check};

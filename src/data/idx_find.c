@@ -31,20 +31,10 @@ static const char *const endings[] = {"", ".gz", ".xz"};
 
 enum { STEMS = 2, ENDINGS = 3, FAMILIES = 2 };
 
-static bool same_name(const char *a, const char *b)
-{
-    for (; *a != '\0' || *b != '\0'; a++, b++) {
-        if ((*a == '-' ? '_' : *a) != (*b == '-' ? '_' : *b)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 const co_idx_family *co_idx_family_find(const char *name)
 {
     for (int i = 0; i < FAMILIES; i++) {
-        if (same_name(name, families[i].name)) {
+        if (strcmp(name, families[i].name) == 0) {
             return &families[i];
         }
     }

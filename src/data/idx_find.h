@@ -30,7 +30,7 @@ typedef struct co_idx_paths {
     char file[CO_IDX_FILES][PATH_MAX]; /* empty: not there */
 } co_idx_paths;
 
-/* NULL for an unknown name. Takes '-' for '_'. */
+/* NULL for an unknown name. */
 const co_idx_family *co_idx_family_find(const char *name);
 
 /* The first folder that has most of the four files. CO_DATA when none has any: the message says
@@ -40,5 +40,9 @@ CO_MUST_CHECK co_status co_idx_find(const co_idx_family *family, const char *dir
 /* The message for a file that is not in the folder where others are. */
 co_status co_idx_missing(const co_idx_family *family, const co_idx_paths *paths, co_idx_role role,
                          co_error *err);
+
+/* The format's `check` (format.h). */
+CO_MUST_CHECK co_status co_idx_check(const char *name, const char *dir,
+                                     co_dataset_findings *findings, co_error *err);
 
 #endif

@@ -1,7 +1,8 @@
-target_link_libraries(co_data PRIVATE PkgConfig::ARCHIVE PkgConfig::JPEG PkgConfig::SPNG)
-if(CURL_FOUND)
-    target_link_libraries(co_data PRIVATE PkgConfig::CURL)
-    target_compile_definitions(co_data PRIVATE CO_HAVE_CURL)
+target_link_libraries(co_data PRIVATE PkgConfig::ARCHIVE PkgConfig::JPEG PkgConfig::SPNG
+                      PkgConfig::ZLIB)
+if(FETCH_FOUND)
+    target_link_libraries(co_data PRIVATE PkgConfig::FETCH)
+    target_compile_definitions(co_data PRIVATE CO_HAVE_FETCH)
 endif()
 # gcc makes vectors of the loops that draw a glyph or resize an image only at -O3 and when it need
 # not mind floating point traps (a glyph: 14 -> 5 us). No flag here changes a result: the tests

@@ -559,9 +559,21 @@ static co_status allocate(co_loader *loader, co_error *err)
     return CO_OK;
 }
 
+int co_loader_depth(const co_loader_options *options)
+{
+    int least = options->threads + 2; /* one in use, one complete, one for each helper */
+    int wanted = options->depth > 0 ? options->depth : MIN_DEPTH * 2;
+    return options->threads == 0 ? 1 : wanted > least ? wanted : least;
+}
+
+int co_loader_readers(const co_loader_options *options)
+{
+    return options->threads > 0 ? options->threads : 1;
+}
+
 static co_status open_readers(co_loader *loader, co_error *err)
 {
-    for (int i = 0; i < loader->options.threads || i == 0; i++) {
+    for (int i = 0; i < co_loader_readers(&loader->options); i++) {
         loader->helper[i].loader = loader;
         CO_TRY(co_dataset_reader_open(loader->set, &loader->helper[i].reader, err));
     }
@@ -592,12 +604,7 @@ static void set_up(co_loader *loader, co_dataset *set, const co_loader_options *
     uint32_t count = dealt_count(options, loader->order_count);
     loader->samples = options->drop_last ? count / size * size : count;
     loader->batches = loader->samples / size + (loader->samples % size != 0);
-    loader->depth = 1;
-    if (options->threads > 0) {
-        int least = options->threads + 2; /* one in use, one complete, one for each helper */
-        int wanted = options->depth > 0 ? options->depth : MIN_DEPTH * 2;
-        loader->depth = wanted > least ? wanted : least;
-    }
+    loader->depth = co_loader_depth(options);
     pthread_mutex_init(&loader->claim_lock, NULL);
     pthread_cond_init(&loader->room, NULL);
     pthread_mutex_init(&loader->wait_lock, NULL);

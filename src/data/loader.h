@@ -48,6 +48,8 @@ void co_loader_destroy(co_loader *loader); /* NULL is allowed */
 uint32_t co_loader_samples(const co_loader *loader);    /* of one epoch, without the dropped ones */
 uint32_t co_loader_batches(const co_loader *loader);    /* of one epoch */
 size_t co_loader_memory_bytes(const co_loader *loader); /* buffers and permutation */
+int co_loader_depth(const co_loader_options *options);  /* batches in the ring */
+int co_loader_readers(const co_loader_options *options); /* threads that gather */
 
 /* The next batch will be number `batch` (from 0) of `epoch`; batch = co_loader_batches is the
  * start of the epoch after. Starts the prefetching. Takes back the batch handed out last. A new

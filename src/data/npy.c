@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/alloc.h"
-#include "data/check.h"
+#include "data/format.h"
 #include "data/npy_file.h"
 
 enum { PATH_BYTES = 4096, CLASSES_MAX = 65536, ENDINGS = 3, SAMPLE_RANK_MIN = 2 };
@@ -198,8 +198,11 @@ static void describe(npy_set *set)
     set->base.info = info;
 }
 
-co_status co_npy_open(const char *dir, co_dataset **out, co_error *err)
+static co_status npy_open(const char *name, const char *dir, const co_dataset_options *options,
+                          co_dataset **out, co_error *err)
 {
+    (void)name;
+    (void)options;
     void *block = NULL;
     CO_TRY(co_alloc(1, sizeof(npy_set), "data set", &block, err));
     npy_set *set = block;
@@ -234,8 +237,10 @@ static co_status check_values(const co_npy_file *x, co_dataset_findings *finding
     return CO_OK;
 }
 
-co_status co_npy_check(const char *dir, co_dataset_findings *findings, co_error *err)
+static co_status npy_check(const char *name, const char *dir, co_dataset_findings *findings,
+                           co_error *err)
 {
+    (void)name;
     void *block = NULL;
     CO_TRY(co_alloc(1, sizeof(npy_set), "data set", &block, err));
     npy_set *set = block;
@@ -249,3 +254,5 @@ co_status co_npy_check(const char *dir, co_dataset_findings *findings, co_error 
     npy_destroy(&set->base);
     return status;
 }
+
+const co_dataset_format co_format_npy = {.open = npy_open, .check = npy_check};

@@ -16,7 +16,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/threads.h"
-#include "data/check.h"
+#include "data/format.h"
 #include "data/nt3_cache.h"
 
 enum { ENDINGS = 3 };
@@ -35,11 +35,6 @@ static const char *const class_names[CO_NT3_CLASSES] = {"normal", "tumor"};
 static const char *const stems[CO_SPLITS] = {"nt_train2.csv", "nt_test2.csv"};
 /* S1's name first; "." is dir itself. */
 static const char *const folders[] = {"CANDLE", "candle-nt3", "candle", "nt3", "NT3", ".", NULL};
-
-bool co_nt3_is(const char *name)
-{
-    return strcmp(name, "nt3") == 0 || strcmp(name, "candle") == 0;
-}
 
 /* ---- files ---- */
 
@@ -324,12 +319,12 @@ static co_status open_content(nt3_set *set, const char *dir, const co_dataset_op
     nt3_place place;
     co_nt3_key keys[CO_SPLITS];
     char path[PATH_MAX];
-    int threads = options != NULL && options->background ? co_cpu_count() : 1;
+    int threads = options->background ? co_cpu_count() : 1;
     CO_TRY(find_files(dir, &place, err));
     for (int split = 0; split < CO_SPLITS; split++) {
         CO_TRY(co_nt3_key_of(place.file[split], &keys[split], err));
     }
-    CO_TRY(cache_path(&place, options != NULL ? options->cache_dir : NULL, path, err));
+    CO_TRY(cache_path(&place, options->cache_dir, path, err));
     return read_and_keep(set, &place, path, keys, threads, err);
 }
 
@@ -375,17 +370,16 @@ static void describe(nt3_set *set)
     set->base.bad = content->bad;
 }
 
-co_status co_nt3_open(const char *dir, const co_dataset_options *options, co_dataset **out,
-                      co_error *err)
+static co_status nt3_open(const char *name, const char *dir, const co_dataset_options *options,
+                          co_dataset **out, co_error *err)
 {
+    (void)name;
     void *block = NULL;
     CO_TRY(co_alloc(1, sizeof(nt3_set), "data set", &block, err));
     nt3_set *set = block;
     set->base.ops = &nt3_ops;
-    if (options != NULL) {
-        set->base.bad.policy = options->bad_policy;
-        set->base.bad.budget = options->bad_budget;
-    }
+    set->base.bad.policy = options->bad_policy;
+    set->base.bad.budget = options->bad_budget;
     co_status status = open_content(set, dir, options, err);
     if (status != CO_OK) {
         nt3_destroy(&set->base);
@@ -396,8 +390,10 @@ co_status co_nt3_open(const char *dir, const co_dataset_options *options, co_dat
     return CO_OK;
 }
 
-co_status co_nt3_check(const char *dir, co_dataset_findings *findings, co_error *err)
+static co_status nt3_check(const char *name, const char *dir, co_dataset_findings *findings,
+                           co_error *err)
 {
+    (void)name;
     nt3_place place;
     co_error fault;
     uint32_t columns = 0;
@@ -414,3 +410,5 @@ co_status co_nt3_check(const char *dir, co_dataset_findings *findings, co_error 
     }
     return CO_OK;
 }
+
+const co_dataset_format co_format_nt3 = {.open = nt3_open, .check = nt3_check, .can_skip = true};

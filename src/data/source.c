@@ -8,9 +8,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "base/alloc.h"
-#include "data/crc32.h"
 
 enum {
     READ_BLOCK_BYTES = 128 * 1024,
@@ -299,8 +299,6 @@ static co_status unpack_all(unpacker *unpack, expected_size expect, const atomic
                             co_bytes *out, co_error *err)
 {
     const co_source *source = unpack->source;
-    co_crc32_table table;
-    co_crc32_init(&table);
     uint32_t crc = 0;
     for (;;) {
         const void *block = NULL;
@@ -323,7 +321,7 @@ static co_status unpack_all(unpacker *unpack, expected_size expect, const atomic
         }
         memcpy((uint8_t *)out->pages + filled, block, count);
         if (source->packing == CO_PACKING_GZIP) {
-            crc = co_crc32_add(&table, crc, block, count);
+            crc = (uint32_t)crc32_z(crc, block, count);
         }
     }
     CO_TRY(check_size(unpack, expect, err));

@@ -13,7 +13,7 @@ void co_transfer_forget(const char *path)
     }
 }
 
-#ifndef CO_HAVE_CURL
+#ifndef CO_HAVE_FETCH
 
 const char *co_transfer_library(void)
 {
@@ -24,9 +24,9 @@ co_status co_transfer_run(const co_transfer *transfer, co_transferred *out, co_e
 {
     (void)out;
     return co_fail(err, CO_UNSUPPORTED,
-                   "%s: this build cannot download: it was made without libcurl. Run "
-                   "'tools/setup.sh build' (Debian: libcurl4-openssl-dev) and build again, or get "
-                   "the file by hand",
+                   "%s: this build cannot download: it was made without libcurl or libmd. Run "
+                   "'tools/setup.sh build' (Debian: libcurl4-openssl-dev libmd-dev) and build "
+                   "again, or get the file by hand",
                    transfer->url);
 }
 

@@ -1,5 +1,5 @@
 /* The transfer of transfer.h by libcurl. */
-#ifdef CO_HAVE_CURL
+#ifdef CO_HAVE_FETCH
 
 #include <curl/curl.h>
 #include <errno.h>

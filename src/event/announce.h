@@ -54,7 +54,7 @@ void co_announce(const co_announcer *announcer, co_event *event);
 void co_announce_note(const co_announcer *announcer, co_level level, const char *format, ...)
     CO_PRINTF(3, 4);
 
-/* A blob to fill, and its number; NULL when nobody wants it or none is free. */
+/* A blob to fill, and its number; NULL when nobody wants it or none comes free (blob.h). */
 void *co_announce_take(const co_announcer *announcer, uint32_t *number);
 /* Announces the event that names the blob; the blob is not the caller's any more. */
 void co_announce_blob(const co_announcer *announcer, co_event *event, uint32_t number);

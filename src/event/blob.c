@@ -4,12 +4,16 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
+
+enum { NAP_NS = 1000000, NAPS = 1000 };
 
 struct co_blobs {
     uint32_t count;
     uint32_t next; /* where the search for a free one begins; the taker's */
+    bool stuck;    /* the last one was waited for in vain; the taker's */
     size_t bytes;  /* of a blob, rounded up */
     atomic_bool *busy;
     char *data;
@@ -46,11 +50,8 @@ void co_blobs_destroy(co_blobs *blobs)
     }
 }
 
-void *co_blobs_take(co_blobs *blobs, uint32_t *number)
+static void *find_free(co_blobs *blobs, uint32_t *number)
 {
-    if (blobs == NULL) {
-        return NULL;
-    }
     for (uint32_t i = 0; i < blobs->count; i++) {
         uint32_t at = (blobs->next + i) % blobs->count;
         /* acquire: whoever released it has read it */
@@ -61,8 +62,26 @@ void *co_blobs_take(co_blobs *blobs, uint32_t *number)
             return co_blobs_at(blobs, at);
         }
     }
-    atomic_fetch_add_explicit(&blobs->missed, 1, memory_order_relaxed);
     return NULL;
+}
+
+/* A monitor that has had no processor for a while comes to it soon; one that is stuck must not hold
+ * up the training again and again. */
+void *co_blobs_take(co_blobs *blobs, uint32_t *number)
+{
+    if (blobs == NULL) {
+        return NULL;
+    }
+    void *blob = find_free(blobs, number);
+    for (int nap = 0; blob == NULL && !blobs->stuck && nap < NAPS; nap++) {
+        nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
+        blob = find_free(blobs, number);
+    }
+    blobs->stuck = blob == NULL;
+    if (blob == NULL) {
+        atomic_fetch_add_explicit(&blobs->missed, 1, memory_order_relaxed);
+    }
+    return blob;
 }
 
 void co_blobs_release(co_blobs *blobs, uint32_t number)

@@ -1,8 +1,9 @@
 /* Blobs: what is too large for an event, in memory that is allocated once.
  *
  * The training thread takes a free blob, fills it, and announces an event with its number; the
- * monitor releases it after all sinks have seen the event. With none free the thing is left out
- * and counted. One thread takes; any thread reads what an event names, and releases.
+ * monitor releases it after all sinks have seen the event. With none free the taker waits for up to
+ * a second; then the thing is left out and counted, and so is what follows, without waiting, until
+ * one was released. One thread takes; any thread reads what an event names, and releases.
  */
 #ifndef CO_EVENT_BLOB_H
 #define CO_EVENT_BLOB_H
@@ -18,7 +19,7 @@ CO_MUST_CHECK co_status co_blobs_create(uint32_t count, size_t bytes, co_blobs *
                                         co_error *err);
 void co_blobs_destroy(co_blobs *blobs); /* NULL is allowed */
 
-/* NULL when none is free, or when there are none at all (NULL). */
+/* NULL when none comes free, or when there are none at all (NULL). */
 void *co_blobs_take(co_blobs *blobs, uint32_t *number);
 void co_blobs_release(co_blobs *blobs, uint32_t number);
 void *co_blobs_at(const co_blobs *blobs, uint32_t number);

@@ -1,17 +1,15 @@
-/* An image as a PNG file in memory, without compression (private to monitor/): RFC 2083, 1950,
- * 1951. Small pictures need no library. */
+/* An image as a PNG file in memory (private to monitor/). */
 #ifndef CO_MONITOR_PNG_H
 #define CO_MONITOR_PNG_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "data/crc32.h"
+#include "base/status.h"
 
-/* Bytes of the file; channels: 1 or 3. */
-size_t co_png_bytes(uint32_t channels, uint32_t height, uint32_t width);
-/* pixels: (channels, height, width). Writes co_png_bytes to `out`. */
-void co_png_write(const co_crc32_table *crc, const uint8_t *pixels, uint32_t channels,
-                  uint32_t height, uint32_t width, uint8_t *out);
+/* pixels: (channels, height, width), channels 1 or 3. *out, of *bytes bytes, is freed with free().
+ */
+CO_MUST_CHECK co_status co_png_encode(const uint8_t *pixels, uint32_t channels, uint32_t height,
+                                      uint32_t width, void **out, size_t *bytes, co_error *err);
 
 #endif

@@ -3,6 +3,7 @@
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -19,7 +20,6 @@ typedef struct tensorboard_sink {
     co_tfevents events;
     uint8_t *record; /* (record_bytes) */
     size_t record_bytes;
-    co_crc32_table crc; /* of pictures */
 } tensorboard_sink;
 
 static double wall_of(const tensorboard_sink *sink, const co_event *event)
@@ -233,20 +233,17 @@ static void add_histogram(tensorboard_sink *sink, double wall, const co_event_hi
     co_tfevents_end(&sink->events);
 }
 
-static void add_image(tensorboard_sink *sink, double wall, const co_event_image *event)
+static co_status add_image(tensorboard_sink *sink, double wall, const co_event_image *event,
+                           co_error *err)
 {
     const co_mistake *mistake = co_blobs_at(sink->options.blobs, event->blob);
     co_proto *proto = &sink->events.proto;
-    size_t bytes = co_png_bytes(mistake->channels, mistake->height, mistake->width);
+    void *file = NULL;
+    size_t bytes = 0;
     char tag[TAG_SIZE];
     (void)snprintf(tag, sizeof(tag), "misclassified/%s_as_%s", mistake->label, mistake->predicted);
-    if (bytes > sink->record_bytes) {
-        return; /* the blobs decided how large they can be */
-    }
-    /* the file is made at the end of the record's memory, and copied to its place */
-    uint8_t *file = sink->record + sink->record_bytes;
-    co_png_write(&sink->crc, mistake->pixels, mistake->channels, mistake->height, mistake->width,
-                 file);
+    CO_TRY(co_png_encode(mistake->pixels, mistake->channels, mistake->height, mistake->width, &file,
+                         &bytes, err));
     co_tfevents_begin(&sink->events, wall,
                       sink->options.s1_names ? (int64_t)event->step : (int64_t)event->epoch);
     size_t value = co_tfevents_open(&sink->events, tag);
@@ -255,9 +252,11 @@ static void add_image(tensorboard_sink *sink, double wall, const co_event_image 
     co_proto_integer(proto, IMAGE_WIDTH, mistake->width);
     co_proto_integer(proto, IMAGE_COLORS, mistake->channels);
     co_proto_bytes(proto, IMAGE_FILE, file, bytes);
+    free(file);
     co_proto_close(proto, mark);
     co_tfevents_close(&sink->events, value);
     co_tfevents_end(&sink->events);
+    return CO_OK;
 }
 
 /* --- events ------------------------------------------------------------------------------ */
@@ -334,7 +333,6 @@ static co_status tensorboard_event(co_sink *base, const co_event *event, co_erro
 {
     tensorboard_sink *sink = (tensorboard_sink *)base;
     double wall = wall_of(sink, event);
-    (void)err;
     switch ((co_event_kind)event->kind) {
     case CO_EVENT_RUN_START:
         add_start(sink, event);
@@ -357,8 +355,7 @@ static co_status tensorboard_event(co_sink *base, const co_event *event, co_erro
         add_histogram(sink, wall, &event->histogram);
         break;
     case CO_EVENT_IMAGE:
-        add_image(sink, wall, &event->image);
-        break;
+        return add_image(sink, wall, &event->image, err);
     case CO_EVENT_NOTE:
     case CO_EVENT_MARK:
         break;
@@ -393,7 +390,7 @@ co_status co_tensorboard_sink(const co_tensorboard_options *options, co_sink **o
     /* a picture as a file is hardly larger than its pixels */
     sink->record_bytes = RECORD_BYTES;
     sink->record_bytes += options->blobs != NULL ? 2 * co_blobs_bytes(options->blobs) : 0;
-    co_status status = co_alloc(2, sink->record_bytes, "TensorBoard sink", &block, err);
+    co_status status = co_alloc(1, sink->record_bytes, "TensorBoard sink", &block, err);
     if (status == CO_OK) {
         sink->record = block;
         status = co_spool_open(options->files, options->path, options->keep,
@@ -403,7 +400,6 @@ co_status co_tensorboard_sink(const co_tensorboard_options *options, co_sink **o
         tensorboard_close(&sink->base);
         return status;
     }
-    co_crc32_init(&sink->crc);
     co_tfevents_init(&sink->events, sink->base.spool, sink->record, sink->record_bytes);
     sink->described = co_spool_offset(sink->base.spool) > 0;
     if (!sink->described) {

@@ -232,27 +232,6 @@ static co_status evaluate(co_job *job, co_loader *loader, co_mistakes *mistakes,
     return CO_OK;
 }
 
-size_t co_job_evaluation_bytes(const co_job *job)
-{
-    const co_dataset_info *info = co_dataset_describe(job->dataset);
-    size_t rows = (size_t)co_settings_eval_batch_size(job->settings);
-    size_t bytes = rows * sizeof(int32_t); /* predicted classes */
-    if (job->tta != NULL) {
-        bytes += co_tta_bytes(job->tta);
-    }
-    if (job->validation_loader != NULL) {
-        bytes += co_loader_memory_bytes(job->validation_loader);
-    }
-    size_t batch = rows * (info->sample_bytes + sizeof(int32_t) + sizeof(uint32_t));
-    if (job->settings->evaluate || job->settings->model_accuracy) {
-        bytes += batch + info->samples[CO_SPLIT_TEST] * sizeof(uint32_t);
-    }
-    if (job->settings->evaluate_train || job->settings->model_accuracy) {
-        bytes += batch + job->train_subset.count * sizeof(uint32_t);
-    }
-    return bytes;
-}
-
 co_status co_job_evaluate_test(co_job *job, co_score *out, co_error *err)
 {
     /* Not at the start: reading the test split would delay the first step. */

@@ -97,6 +97,8 @@ co_dataset_options co_job_dataset_options(const co_settings *settings);
 /* What evaluations take on top: their batches, and the copies of test-time augmentation. The
  * loader of the test samples is counted before it is opened. */
 size_t co_job_evaluation_bytes(const co_job *job);
+/* What decodes image files, in all threads of all loaders; reads some of the files. */
+CO_MUST_CHECK co_status co_job_reader_bytes(const co_job *job, size_t *bytes, co_error *err);
 
 /* The threads that the settings ask for (0 resolved), and the name of their instruction set. */
 int co_job_threads(const co_settings *settings);

@@ -175,52 +175,93 @@ static int evaluation_threads(const co_job *job)
     return co_dataset_describe(job->dataset)->image_files ? job->settings->loader_threads : 0;
 }
 
-co_status co_job_open_validation_loader(co_job *job, co_error *err)
+/* As few batches as the threads can do with: what is not trained on costs no memory. */
+static co_loader_options evaluation_options(const co_job *job, co_split split)
 {
-    const co_job_piece piece = co_job_share(job, job->validation_subset.count);
-    const co_loader_options options = {
-        .split = CO_SPLIT_TRAIN,
-        .indices = job->validation_subset.indices + piece.begin,
-        .count = piece.count,
+    return (co_loader_options){
+        .split = split,
         .batch = co_settings_eval_batch_size(job->settings),
         .threads = evaluation_threads(job),
         .once = true,
-        .depth =
-            1, /* or as few as the threads can do with: what is not trained on costs no memory */
+        .depth = 1,
         .seed = job->settings->seed,
     };
+}
+
+/* This worker's share of the subset. */
+static co_loader_options subset_options(const co_job *job, const co_subset *subset)
+{
+    const co_job_piece piece = co_job_share(job, subset->count);
+    co_loader_options options = evaluation_options(job, CO_SPLIT_TRAIN);
+    options.indices = subset->indices + piece.begin;
+    options.count = piece.count;
+    return options;
+}
+
+co_status co_job_open_validation_loader(co_job *job, co_error *err)
+{
+    const co_loader_options options = subset_options(job, &job->validation_subset);
     return co_loader_create(job->dataset, &options, &job->validation_loader, err);
 }
 
 co_status co_job_open_train_eval_loader(co_job *job, co_error *err)
 {
     /* Workers that have samples of their own evaluate no training samples (conf/check.c). */
-    const co_job_piece piece = co_job_share(job, job->train_subset.count);
-    const co_loader_options options = {
-        .split = CO_SPLIT_TRAIN,
-        .indices = job->train_subset.indices + piece.begin,
-        .count = piece.count,
-        .batch = co_settings_eval_batch_size(job->settings),
-        .threads = evaluation_threads(job),
-        .once = true,
-        .depth = 1, /* likewise */
-        .seed = job->settings->seed,
-    };
+    const co_loader_options options = subset_options(job, &job->train_subset);
     return co_loader_create(job->dataset, &options, &job->train_eval_loader, err);
 }
 
 co_status co_job_open_test_loader(co_job *job, co_error *err)
 {
-    const co_loader_options options = {
-        .split = CO_SPLIT_TEST,
-        .piece_begin = co_job_share(job, co_job_test_samples(job)).begin,
-        .piece_count = co_job_share(job, co_job_test_samples(job)).count,
-        .batch = co_settings_eval_batch_size(job->settings),
-        .threads = evaluation_threads(job),
-        .once = true,
-        .depth =
-            1, /* or as few as the threads can do with: what is not trained on costs no memory */
-        .seed = job->settings->seed,
-    };
+    const co_job_piece piece = co_job_share(job, co_job_test_samples(job));
+    co_loader_options options = evaluation_options(job, CO_SPLIT_TEST);
+    options.piece_begin = piece.begin;
+    options.piece_count = piece.count;
     return co_loader_create(job->dataset, &options, &job->test_loader, err);
+}
+
+/* ---- memory ---- */
+
+static bool evaluates_test(const co_job *job)
+{
+    return job->settings->evaluate || job->settings->model_accuracy;
+}
+
+static bool evaluates_train(const co_job *job)
+{
+    return job->settings->evaluate_train || job->settings->model_accuracy;
+}
+
+size_t co_job_evaluation_bytes(const co_job *job)
+{
+    const co_dataset_info *info = co_dataset_describe(job->dataset);
+    const co_loader_options options = evaluation_options(job, CO_SPLIT_TEST);
+    size_t rows = (size_t)options.batch;
+    size_t batches = (size_t)co_loader_depth(&options) * rows *
+                     (info->sample_bytes + sizeof(int32_t) + sizeof(uint32_t));
+    size_t bytes = rows * sizeof(int32_t); /* predicted classes */
+    if (job->tta != NULL) {
+        bytes += co_tta_bytes(job->tta);
+    }
+    if (job->validation_loader != NULL) {
+        bytes += co_loader_memory_bytes(job->validation_loader);
+    }
+    if (evaluates_test(job)) {
+        bytes += batches + info->samples[CO_SPLIT_TEST] * sizeof(uint32_t);
+    }
+    if (evaluates_train(job)) {
+        bytes += batches + job->train_subset.count * sizeof(uint32_t);
+    }
+    return bytes;
+}
+
+co_status co_job_reader_bytes(const co_job *job, size_t *bytes, co_error *err)
+{
+    size_t one = 0;
+    const co_loader_options train = {.threads = co_job_loader_threads(job)};
+    const co_loader_options options = evaluation_options(job, CO_SPLIT_TEST);
+    int evaluations = evaluates_test(job) + evaluates_train(job) + (job->validation_loader != NULL);
+    CO_TRY(co_dataset_reader_bytes(job->dataset, &one, err));
+    *bytes = one * (size_t)(co_loader_readers(&train) + evaluations * co_loader_readers(&options));
+    return CO_OK;
 }

@@ -150,6 +150,16 @@ static void test_names(void **state)
     assert_string_equal(co_dataset_name(count - 1), "glyphs");
     assert_null(co_dataset_name(count + 1));
     assert_null(co_dataset_name(-1));
+    for (int i = 0; i < count; i++) {
+        assert_ptr_equal(co_dataset_known_name(co_dataset_name(i)), co_dataset_name(i));
+    }
+    assert_string_equal(co_dataset_known_name("TinyImageNet"), "tinyimagenet");
+    assert_string_equal(co_dataset_known_name("CIFAR-100_coarse"), "cifar100_coarse");
+    assert_string_equal(co_dataset_known_name("fashion-mnist"), "fashion_mnist");
+    assert_string_equal(co_dataset_known_name("candle"), "nt3");
+    assert_null(co_dataset_known_name("cifar1"));
+    assert_null(co_dataset_known_name("cifar10x"));
+    assert_null(co_dataset_known_name(""));
 }
 
 int main(void)

@@ -45,4 +45,36 @@ large resnet18-keras resnet18-keras cifar100 "" ""
 large more fastresnet cifar10 \
     "--optimizer adam --ema-decay 0.99 --accumulate 2 --loader-threads 4 --tta" \
     "--augment-crop 4 --augment-flip --epochs 2"
+
+# Checkpoints are written from a copy of the state.
+large checkpoints fastresnet cifar10 \
+    "--optimizer adam --ema-decay 0.99 --checkpoint-every 2 --no-evaluate" ""
+large best resnet cifar10 "--keep-best 1" ""
+
+# Folders of images: each thread of each loader decodes.
+images() { # images NAME FOLDER THREADS
+    compare "$1" "--model cnn2 --dataset images --dataset-dir $2 --image-size 48 --batch-size 2
+        --test-share 0.5 --loader-threads $3" "--epochs 1"
+}
+if command -v python3 >/dev/null; then
+    python3 - "$TMP/png" <<'END'
+import os, struct, sys, zlib
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+width, height = 1600, 1200
+png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+png += chunk(b"IDAT", zlib.compress(bytes(height * (1 + 3 * width)), 1)) + chunk(b"IEND", b"")
+for name in ("one", "two"):
+    os.makedirs(f"{sys.argv[1]}/{name}")
+    for i in range(40):
+        with open(f"{sys.argv[1]}/{name}/{i}.png", "wb") as file:
+            file.write(png)
+END
+    images png-0 "$TMP/png" 0
+    images png-4 "$TMP/png" 4
+fi
+if [ -d "$DATA/flower_photos/daisy" ]; then
+    images jpeg-1 "$DATA/flower_photos" 1
+    images jpeg-4 "$DATA/flower_photos" 4
+fi
 finish

@@ -1,4 +1,5 @@
-/* Blobs: each is taken once until it is released; histograms count every finite value once. */
+/* Blobs: each is taken once until it is released, and waited for; histograms count every finite
+ * value once. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,8 @@
 #include <cmocka.h>
 #include <float.h>
 #include <math.h>
+#include <pthread.h>
+#include <time.h>
 
 #include "event/announce.h"
 
@@ -39,6 +42,34 @@ static void test_taking(void **state)
     assert_null(co_blobs_take(NULL, &number));
     co_blobs_destroy(blobs);
     co_blobs_destroy(NULL);
+}
+
+static void *release_later(void *context)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    co_blobs_release(context, 0);
+    return NULL;
+}
+
+static void test_waiting(void **state)
+{
+    (void)state;
+    co_error err;
+    co_blobs *blobs = NULL;
+    pthread_t thread;
+    uint32_t number = 0;
+    assert_int_equal(co_blobs_create(1, 8, &blobs, &err), CO_OK);
+    for (uint64_t turn = 0; turn < 2; turn++) {
+        assert_non_null(co_blobs_take(blobs, &number));
+        assert_int_equal(pthread_create(&thread, NULL, release_later, blobs), 0);
+        assert_non_null(co_blobs_take(blobs, &number)); /* soon */
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(co_blobs_missed(blobs), 2 * turn);
+        assert_null(co_blobs_take(blobs, &number)); /* never */
+        assert_null(co_blobs_take(blobs, &number));
+        co_blobs_release(blobs, number);
+    }
+    co_blobs_destroy(blobs);
 }
 
 /* An event that finds the ring full gives its blob back. */
@@ -98,6 +129,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_taking),
+        cmocka_unit_test(test_waiting),
         cmocka_unit_test(test_full_ring),
         cmocka_unit_test(test_histogram),
     };

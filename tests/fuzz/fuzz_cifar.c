@@ -1,14 +1,9 @@
 /* Any bytes as the archive of a CIFAR data set, plain or packed: no crash, no leak, no memory
  * beyond what the bytes yield, and an accepted set has labels within its classes. */
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "data/dataset.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz/fuzz.h"
 
 static void open_as(const char *name, const char *path)
 {
@@ -31,18 +26,13 @@ static void open_as(const char *name, const char *path)
     co_dataset_close(set);
 }
 
+static void open_both(const char *path)
+{
+    open_as("cifar10", path);
+    open_as("cifar100", path);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char path[64];
-    int fd = memfd_create("cifar", MFD_CLOEXEC);
-    if (fd < 0) {
-        return 0;
-    }
-    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    if (write(fd, data, size) == (ssize_t)size) {
-        open_as("cifar10", path);
-        open_as("cifar100", path);
-    }
-    close(fd);
-    return 0;
+    return with_file(data, size, open_both);
 }

@@ -2,16 +2,12 @@
  * every row is either good, with finite values and a class that there is, or has a message that
  * names it. */
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "data/csv.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz/fuzz.h"
 
 enum { CLASSES = 2 };
 
@@ -66,15 +62,5 @@ static void read_it(const char *path)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char path[64];
-    int fd = memfd_create("csv", MFD_CLOEXEC);
-    if (fd < 0) {
-        return 0;
-    }
-    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    if (write(fd, data, size) == (ssize_t)size) {
-        read_it(path);
-    }
-    close(fd);
-    return 0;
+    return with_file(data, size, read_it);
 }

@@ -1,15 +1,10 @@
 /* Any bytes as an IDX file of images and of labels, plain or packed: no crash, no leak, no
  * memory beyond what the bytes yield, and what is accepted has the size that its header says. */
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "data/idx_file.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz/fuzz.h"
 
 enum { CLASSES = 10 };
 
@@ -49,26 +44,21 @@ static void read_labels(const co_idx_file *file)
     free(findings);
 }
 
+static void read_both(const char *path)
+{
+    co_error err;
+    co_idx_file file = CO_IDX_FILE_NONE;
+    if (co_idx_file_open(path, CO_IDX_IMAGES, &file, &err) == CO_OK) {
+        read_images(&file);
+        co_idx_file_close(&file);
+    }
+    if (co_idx_file_open(path, CO_IDX_LABELS, &file, &err) == CO_OK) {
+        read_labels(&file);
+        co_idx_file_close(&file);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char path[64];
-    int fd = memfd_create("idx", MFD_CLOEXEC);
-    if (fd < 0) {
-        return 0;
-    }
-    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    if (write(fd, data, size) == (ssize_t)size) {
-        co_error err;
-        co_idx_file file = CO_IDX_FILE_NONE;
-        if (co_idx_file_open(path, CO_IDX_IMAGES, &file, &err) == CO_OK) {
-            read_images(&file);
-            co_idx_file_close(&file);
-        }
-        if (co_idx_file_open(path, CO_IDX_LABELS, &file, &err) == CO_OK) {
-            read_labels(&file);
-            co_idx_file_close(&file);
-        }
-    }
-    close(fd);
-    return 0;
+    return with_file(data, size, read_both);
 }

@@ -2,16 +2,12 @@
  * disk afterwards lies in the folder, is files and folders only, and keeps to the limits. */
 #include <fcntl.h>
 #include <ftw.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "data/unpack.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz/fuzz.h"
 
 enum { MOST_BYTES = 1 << 16, MOST_MEMBERS = 20, DEPTH = 8 };
 
@@ -25,24 +21,20 @@ static int check_one(const char *path, const struct stat *info, int kind, struct
     return remove(path);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void unpack(const char *archive)
 {
     const co_unpack_limits limits = {.bytes = MOST_BYTES, .members = MOST_MEMBERS};
     co_error err;
-    char archive[64];
     char parent[64];
     char folder[80];
-    int fd = memfd_create("archive", MFD_CLOEXEC);
     /* In memory where that is possible: a disk makes this slow. */
     (void)snprintf(parent, sizeof(parent), "%s/cohort-fuzz-XXXXXX",
                    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    if (fd < 0 || mkdtemp(parent) == NULL) {
-        return 0;
+    if (mkdtemp(parent) == NULL) {
+        return;
     }
-    (void)snprintf(archive, sizeof(archive), "/proc/self/fd/%d", fd);
     (void)snprintf(folder, sizeof(folder), "%s/in", parent);
-    if (write(fd, data, size) == (ssize_t)size &&
-        co_unpack(archive, folder, &limits, NULL, &err) != CO_OK && err.status != CO_DATA &&
+    if (co_unpack(archive, folder, &limits, NULL, &err) != CO_OK && err.status != CO_DATA &&
         err.status != CO_FILE) {
         abort();
     }
@@ -50,6 +42,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (rmdir(parent) != 0) { /* something else lies beside the folder */
         abort();
     }
-    close(fd);
-    return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    return with_file(data, size, unpack);
 }

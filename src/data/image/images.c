@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "data/format.h"
 #include "data/image/layout.h"
 #include "data/image/reader.h"
 #include "data/image/verify.h"
 #include "data/image/walk.h"
 
-enum { CHANNELS = 3, SIDE_MAX = 4096 };
+enum { CHANNELS = 3, SIDE_MAX = 4096, SAMPLES_MEASURED = 16 };
 
 static const double usual_test_share = 0.2;
 
@@ -84,6 +85,27 @@ static co_status images_fetch(co_dataset *base, co_split split, uint32_t sample,
     return status;
 }
 
+/* A reader grows to what its largest image takes: here of samples from all over the set. One that
+ * cannot be read says nothing. */
+static co_status images_reader_bytes(co_dataset *base, size_t *bytes, co_error *err)
+{
+    co_error fault;
+    void *pixels = NULL;
+    co_sample_reader *reader = NULL;
+    CO_TRY(images_reader_open(base, &reader, err));
+    co_status status = co_alloc(base->info.sample_bytes, 1, "sample", &pixels, err);
+    for (uint64_t i = 0; i < SAMPLES_MEASURED && status == CO_OK; i++) {
+        uint64_t sample = i * base->info.samples[CO_SPLIT_TRAIN] / SAMPLES_MEASURED;
+        (void)!images_read(reader, CO_SPLIT_TRAIN, (uint32_t)sample, NULL, pixels, &fault);
+    }
+    if (status == CO_OK) {
+        *bytes = sizeof(*reader) + co_image_reader_bytes(reader->images);
+    }
+    co_free(pixels);
+    images_reader_close(reader);
+    return status;
+}
+
 static const co_dataset_ops image_ops = {
     .destroy = images_destroy,
     .require = images_require,
@@ -91,6 +113,7 @@ static const co_dataset_ops image_ops = {
     .reader_open = images_reader_open,
     .reader_close = images_reader_close,
     .read = images_read,
+    .reader_bytes = images_reader_bytes,
 };
 
 /* S1's rule: the shorter side becomes 8/7 of the sample's, rounded down (64: 73, 224: 256). */
@@ -174,18 +197,15 @@ static co_status open_set(image_set *set, const char *dir, const co_dataset_opti
     return describe(set, err);
 }
 
-co_status co_images_open(const char *name, const char *dir, const co_dataset_options *options,
-                         co_dataset **out, co_error *err)
+static co_status images_open(const char *name, const char *dir, const co_dataset_options *options,
+                             co_dataset **out, co_error *err)
 {
-    static const co_dataset_options usual = {0};
     void *block = NULL;
     CO_TRY(co_alloc(1, sizeof(image_set), "data set", &block, err));
     image_set *set = block;
     set->base.ops = &image_ops;
     set->family = co_image_family_find(name);
-    co_status status = set->family == NULL
-                           ? co_fail(err, CO_USAGE, "%s: is no data set of image files", name)
-                           : open_set(set, dir, options != NULL ? options : &usual, err);
+    co_status status = open_set(set, dir, options, err);
     if (status != CO_OK) {
         images_destroy(&set->base);
         return status;
@@ -194,8 +214,8 @@ co_status co_images_open(const char *name, const char *dir, const co_dataset_opt
     return CO_OK;
 }
 
-co_status co_images_check(const char *name, const char *dir, co_dataset_findings *findings,
-                          co_error *err)
+static co_status images_check(const char *name, const char *dir, co_dataset_findings *findings,
+                              co_error *err)
 {
     co_error fault;
     co_image_list list = {0};
@@ -209,3 +229,6 @@ co_status co_images_check(const char *name, const char *dir, co_dataset_findings
     co_image_list_free(&list);
     return status;
 }
+
+const co_dataset_format co_format_images = {
+    .open = images_open, .check = images_check, .can_skip = true};

@@ -13,7 +13,8 @@
 enum {
     EXIF_MARKER = JPEG_APP0 + 1,
     MARKER_BYTES_MAX = 0xFFFF,
-    EXIF_NAME_BYTES = 6, /* "Exif\0\0" before the TIFF header */
+    LIBRARY_BYTES = 128 * 1024, /* tables, and some rows of an image */
+    EXIF_NAME_BYTES = 6,        /* "Exif\0\0" before the TIFF header */
     CMYK_CHANNELS = 4,
     SCANS_MAX = 256, /* of a progressive file; each costs a pass over the whole image */
     BYTE_MAX = 255,
@@ -29,6 +30,7 @@ struct co_jpeg {
     size_t fault_at; /* byte of the file */
     char fault[JMSG_LENGTH_MAX];
     bool no_memory;
+    size_t bytes; /* of the largest image in several scans */
 };
 
 bool co_jpeg_is(const uint8_t *bytes, size_t size)
@@ -117,6 +119,26 @@ void co_jpeg_destroy(co_jpeg *jpeg)
     if (jpeg != NULL) {
         jpeg_destroy_decompress(&jpeg->state);
         co_free(jpeg);
+    }
+}
+
+size_t co_jpeg_bytes(const co_jpeg *jpeg)
+{
+    return sizeof(*jpeg) + LIBRARY_BYTES + jpeg->bytes;
+}
+
+/* Of an image in several scans all coefficients are kept until the last one. */
+static void note_bytes(co_jpeg *jpeg)
+{
+    const struct jpeg_decompress_struct *state = &jpeg->state;
+    size_t blocks = 0;
+    for (int c = 0; c < state->num_components; c++) {
+        const jpeg_component_info *part = &state->comp_info[c];
+        blocks += (size_t)part->width_in_blocks * part->height_in_blocks;
+    }
+    if (jpeg_has_multiple_scans(&jpeg->state)) {
+        size_t bytes = blocks * sizeof(JBLOCK);
+        jpeg->bytes = bytes > jpeg->bytes ? bytes : jpeg->bytes;
     }
 }
 
@@ -247,6 +269,7 @@ co_status co_jpeg_decode(co_jpeg *jpeg, const co_image_rect *wanted, int reduce,
     state->scale_denom = (unsigned)reduce;
     state->dct_method = JDCT_ISLOW;
     (void)jpeg_start_decompress(state);
+    note_bytes(jpeg);
     got->top = wanted->top;
     got->height = wanted->height;
     crop_columns(state, wanted, got);

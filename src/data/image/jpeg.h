@@ -18,6 +18,9 @@ bool co_jpeg_is(const uint8_t *bytes, size_t size);
 CO_MUST_CHECK co_status co_jpeg_create(co_jpeg **out, co_error *err);
 void co_jpeg_destroy(co_jpeg *jpeg); /* NULL is allowed */
 
+/* What it took at most for an image so far, estimated: libjpeg does not tell. */
+size_t co_jpeg_bytes(const co_jpeg *jpeg);
+
 /* Reads the header; the next call may be co_jpeg_decode. The file is borrowed until then. CO_DATA
  * names file and byte. */
 CO_MUST_CHECK co_status co_jpeg_head(co_jpeg *jpeg, const co_image_file *file, co_image_head *out,

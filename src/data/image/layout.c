@@ -1,6 +1,5 @@
 #include "data/image/layout.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -42,31 +41,10 @@ static const co_image_family families[] = {
     {.name = "images", .layout = CO_LAYOUT_CLASSES, .folders = {"."}, .size = 224},
 };
 
-/* "tiny-imagenet" and "TinyImageNet" are meant, too. */
-static bool same_name(const char *a, const char *b)
-{
-    for (;;) {
-        while (*a == '-' || *a == '_') {
-            a++;
-        }
-        while (*b == '-' || *b == '_') {
-            b++;
-        }
-        if (tolower((unsigned char)*a) != tolower((unsigned char)*b)) {
-            return false;
-        }
-        if (*a == '\0') {
-            return true;
-        }
-        a++;
-        b++;
-    }
-}
-
 const co_image_family *co_image_family_find(const char *name)
 {
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
-        if (same_name(name, families[i].name)) {
+        if (strcmp(name, families[i].name) == 0) {
             return &families[i];
         }
     }

@@ -61,6 +61,13 @@ void co_image_reader_destroy(co_image_reader *reader)
     co_free(reader);
 }
 
+size_t co_image_reader_bytes(const co_image_reader *reader)
+{
+    return sizeof(*reader) + co_jpeg_bytes(reader->jpeg) + reader->file.capacity +
+           reader->decoded.capacity + reader->narrow.capacity + reader->row.capacity +
+           reader->x.capacity + reader->y.capacity;
+}
+
 /* ---- files ---- */
 
 static co_status copy_file(co_image_reader *reader, int fd, co_image_file *file, co_error *err)

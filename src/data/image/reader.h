@@ -9,6 +9,8 @@ typedef struct co_image_reader co_image_reader;
 CO_MUST_CHECK co_status co_image_reader_create(co_image_reader **out, co_error *err);
 void co_image_reader_destroy(co_image_reader *reader); /* NULL is allowed */
 
+size_t co_image_reader_bytes(const co_image_reader *reader); /* that it holds by now */
+
 /* One image to (3, size, size) bytes. cut: NULL for the middle. CO_DATA names the file, and the
  * byte where it is known. */
 CO_MUST_CHECK co_status co_image_read(co_image_reader *reader, const char *path,
