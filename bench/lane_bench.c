@@ -348,6 +348,18 @@ static co_lane_conv square(int in, int out, int size, int kernel, int pad, int p
                           .relu = true};
 }
 
+/* 1 x kernel taps over a row. */
+static co_lane_conv line(int channels, int width, int kernel)
+{
+    return (co_lane_conv){.in_channels = channels,
+                          .out_channels = channels,
+                          .in_h = 1,
+                          .in_w = width,
+                          .kernel_h = 1,
+                          .kernel_w = kernel,
+                          .relu = true};
+}
+
 static void bench_networks(bench *b)
 {
     co_lane_conv lenet_first = square(1, 6, 28, 5, 2, 2);
@@ -391,6 +403,10 @@ static void bench_networks(bench *b)
     strided.stride_h = 2;
     bench_conv(b, "conv 16->32 3x3 16 stride 2", strided, 0, true);
     bench_conv(b, "conv 32->32 1x1 16", square(32, 32, 16, 1, 0, 0), 0, true);
+    bench_conv(b, "line 128->128 1x10 2000", line(128, 2000, 10), 1, true);
+    bench_conv(b, "line 128->128 1x10 2000 direct", line(128, 2000, 10), 0, true);
+    bench_conv(b, "line 32->32 1x5 500", line(32, 500, 5), 1, true);
+    bench_conv(b, "line 32->32 1x5 500 direct", line(32, 500, 5), 0, true);
     end_network(b, "other shapes");
 }
 

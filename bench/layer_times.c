@@ -150,6 +150,15 @@ static bool by_bundle(const co_layer_time *row)
            row->pass != CO_BACKWARD_WEIGHTS;
 }
 
+/* How many times fewer multiplications Winograd's kernels need (docs/METHODS.md 8). */
+static double winograd_saves(const co_layer *l)
+{
+    enum { TILE = 5, POINTS = 9 }; /* in one dimension, for pieces of five taps */
+    int taps = l->u.conv.kernel_w;
+    int pieces = (taps + TILE - 1) / TILE;
+    return l->u.conv.kernel_h > 1 ? 4.0 : (double)(TILE * taps) / (POINTS * pieces);
+}
+
 /* The two bounds of an operation, in seconds: as written, and as the kernel runs. */
 static void bounds_of(const co_layer_times *t, const co_layer_time *row, const limits *m,
                       double *direct, double *as_run)
@@ -158,15 +167,16 @@ static void bounds_of(const co_layer_times *t, const co_layer_time *row, const l
     double bundles = by_bundle(row) && t->batch > 16 ? t->batch / 16.0 : 1.0;
     double moved = bytes > 0.0 ? bytes / bandwidth_for(m, bytes / bundles) : 0.0;
     double flops = 0.0;
+    double saves = 1.0;
     if (row->layer >= 0) {
         const co_layer *l = &t->graph->layers[row->layer];
         bool own = strcmp(row->work, co_layer_kind_name(l->kind)) == 0;
         flops = own ? 2.0 * t->batch * co_layer_macs(l) : 0.0;
+        saves = own && strstr(row->kernel, "wino") != NULL ? winograd_saves(l) : 1.0;
     }
     double counted = flops / m->flops;
-    bool winograd = strstr(row->kernel, "wino") != NULL;
     *direct = counted > moved ? counted : moved;
-    *as_run = winograd ? (counted / 4.0 > moved ? counted / 4.0 : moved) : *direct;
+    *as_run = counted / saves > moved ? counted / saves : moved;
 }
 
 /* ------------------------------------------------------------------ by kind */

@@ -65,6 +65,38 @@ static void rules_choose(void **state)
     assert_false(co_kernel_is_lane(co_kernel_choose(&resnet, &none, CO_FAMILY_TABLE).pass[0]));
 }
 
+/* Kernels of one row have a Winograd of their own, in lanes only. */
+static void rules_choose_for_rows(void **state)
+{
+    (void)state;
+    const co_tuning none = {NULL, 0, 0};
+    co_kernel_query row = {.batch = 16,
+                           .in = {128, 1, 500},
+                           .out = {128, 1, 491},
+                           .conv = {.out_channels = 128,
+                                    .kernel_h = 1,
+                                    .kernel_w = 10,
+                                    .stride_h = 1,
+                                    .stride_w = 1,
+                                    .groups = 1},
+                           .isa = CO_LANE_AVX512,
+                           .threads = 2,
+                           .version = {2, 6, 3}};
+    co_kernel_query column = row;
+    column.conv.kernel_h = 10;
+    column.conv.kernel_w = 1;
+    column.in = (co_shape){128, 500, 1};
+    column.out = (co_shape){128, 491, 1};
+    for (int pass = 0; pass < CO_PASSES; pass++) {
+        assert_int_equal(co_kernel_choose(&row, &none, CO_FAMILY_TABLE).pass[pass],
+                         CO_KERNEL_LANE_WINOGRAD);
+        assert_int_equal(co_kernel_choose(&column, &none, CO_FAMILY_TABLE).pass[pass],
+                         CO_KERNEL_LANE_DIRECT);
+    }
+    assert_true(co_kernel_fits(CO_KERNEL_LANE_WINOGRAD, &row));
+    assert_false(co_kernel_fits(CO_KERNEL_LANE_WINOGRAD, &column));
+}
+
 static void write_file(const char *content)
 {
     FILE *file = fopen(path, "w");
@@ -129,6 +161,8 @@ static void damaged_files_are_refused(void **state)
         {"# first\nconv 4x8x8 -> 4x4x4 k3x3 s2x2 p1x1 g1 n64 forward avx2 t1 dnnl2.6.3 = "
          "lane_winograd\n",
          ":2: lane_winograd needs"},
+        {"conv 4x1x8 -> 4x1x8 k1x5 s1x1 p0x5 g1 n64 forward avx2 t1 dnnl2.6.3 = lane_winograd\n",
+         "or k1xN with p0xM, M < N"},
         {"conv 4x8x8 -> 4x8x8 k3x3 s1x1 p1x1 g3 n64 forward avx2 t1 dnnl2.6.3 = lane_direct\n",
          "the groups do not divide"},
         {SHAPE, "forward, data or weights"},
@@ -302,6 +336,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rules_choose),
+        cmocka_unit_test(rules_choose_for_rows),
         cmocka_unit_test(rows_win_over_rules),
         cmocka_unit_test(damaged_files_are_refused),
         cmocka_unit_test(tuning_writes_what_it_chose),

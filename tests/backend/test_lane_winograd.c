@@ -1,7 +1,10 @@
-/* Winograd convolution in lane layout against plain loops in double: 1e-4 in the relative norm. */
+/* Winograd convolution in lane layout against plain loops in double: 1e-4 in the relative norm, in
+ * one dimension 1e-5. */
 #include "lane_conv_test.h"
 
 enum { SHAPES = 200 };
+
+#define LINE_TOLERANCE 1e-5
 
 static co_lane_conv random_conv(co_rng *rng, const co_lane_ops *ops)
 {
@@ -83,11 +86,121 @@ static void test_many_channels(void **state)
     test_each_isa(check_many_channels);
 }
 
+/* One dimension: kernels of one row, in one to three pieces of five taps, of any number of
+ * channels. Rows shorter than a tile, several rows, padding up to the kernel's width. */
+static co_lane_conv random_line(co_rng *rng, const co_lane_ops *ops)
+{
+    for (;;) {
+        co_lane_conv d = {.rows = test_batches[co_rng_below(rng, TEST_BATCHES)],
+                          .in_channels = test_pick(rng, 1, 30),
+                          .out_channels = test_pick(rng, 1, 40),
+                          .in_h = test_pick(rng, 0, 2) == 0 ? test_pick(rng, 2, 4) : 1,
+                          .in_w = test_pick(rng, 1, 61),
+                          .kernel_h = 1,
+                          .kernel_w = test_pick(rng, 2, 13),
+                          .stride_h = 1,
+                          .stride_w = 1,
+                          .groups = 1,
+                          .relu = test_pick(rng, 0, 1) == 1,
+                          .in_halo = test_pick(rng, 0, 3) == 0 ? test_pick(rng, 1, 2) : 0,
+                          .algorithm = {CO_LANE_WINOGRAD, CO_LANE_WINOGRAD, CO_LANE_WINOGRAD}};
+        d.pad_w = test_pick(rng, 0, 2) == 0 ? test_pick(rng, 0, d.kernel_w - 1) : 0;
+        if (d.in_w + 2 * d.pad_w < d.kernel_w) {
+            continue;
+        }
+        assert_true(co_lane_conv_is_line(&d) && co_lane_conv_has_winograd(&d));
+        assert_false(co_lane_conv_can_pool(&d, 2));
+        if (d.in_h > 1 && d.in_w > d.kernel_w && test_pick(rng, 0, 1) == 0) {
+            d.algorithm[CO_LANE_FORWARD] = CO_LANE_DIRECT; /* pooled: the gradients are opened */
+            d.pool = 2;
+        }
+        co_lane_conv_init(&d, ops->lanes);
+        return d;
+    }
+}
+
+static void check_lines(const co_lane_ops *ops)
+{
+    for (uint32_t seed = 0; seed < SHAPES; seed++) {
+        co_rng rng = test_rng(11000 + seed);
+        co_lane_conv d = random_line(&rng, ops);
+        conv_check(ops, &d, LINE_TOLERANCE, seed % 3 != 0, seed);
+    }
+}
+
+static void test_random_lines(void **state)
+{
+    (void)state;
+    test_each_isa(check_lines);
+}
+
+/* Several chunks to a row, their last one shorter; as many channels as candlenet, and odd ones. */
+static void check_long_lines(const co_lane_ops *ops)
+{
+    static const int shapes[][4] = {{3, 128, 128, 10}, {17, 35, 50, 11}, {1, 130, 21, 7}};
+    for (uint32_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        co_lane_conv d = {.rows = shapes[i][0],
+                          .in_channels = shapes[i][1],
+                          .out_channels = shapes[i][2],
+                          .in_h = 1,
+                          .in_w = 150,
+                          .kernel_h = 1,
+                          .kernel_w = shapes[i][3],
+                          .stride_h = 1,
+                          .stride_w = 1,
+                          .groups = 1,
+                          .relu = true};
+        co_lane_conv_init(&d, ops->lanes);
+        co_lane_conv_choose(&d);
+        for (int pass = 0; pass < 3; pass++) {
+            assert_int_equal(d.algorithm[pass], CO_LANE_WINOGRAD);
+        }
+        conv_check(ops, &d, LINE_TOLERANCE, i % 2 == 0, i);
+    }
+}
+
+static void test_long_lines(void **state)
+{
+    (void)state;
+    test_each_isa(check_long_lines);
+}
+
+/* Only where it exists and saves something. */
+static void test_choice_of_lines(void **state)
+{
+    (void)state;
+    const co_lane_conv good = {.rows = 16,
+                               .in_channels = 16,
+                               .out_channels = 16,
+                               .in_h = 1,
+                               .in_w = 100,
+                               .kernel_h = 1,
+                               .kernel_w = 4,
+                               .stride_h = 1,
+                               .stride_w = 1,
+                               .groups = 1};
+    co_lane_conv others[] = {good, good, good, good, good, good, good};
+    others[1].in_channels = 15;
+    others[2].kernel_w = 3;
+    others[3].stride_w = 2;
+    others[4].groups = 2;
+    others[5].in_w = 32; /* 29 results */
+    others[6].pad_w = 4;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        co_lane_conv_init(&others[i], CO_LANE_MAX);
+        co_lane_conv_choose(&others[i]);
+        for (int pass = 0; pass < 3; pass++) {
+            assert_int_equal(others[i].algorithm[pass], i == 0 ? CO_LANE_WINOGRAD : CO_LANE_DIRECT);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_shapes),
-        cmocka_unit_test(test_many_channels),
+        cmocka_unit_test(test_random_shapes),   cmocka_unit_test(test_many_channels),
+        cmocka_unit_test(test_random_lines),    cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_choice_of_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,7 +82,7 @@ static bool rule_matches(const rule *r, const co_kernel_query *q)
            (!r->square3 || is_square3(&q->conv));
 }
 
-static void choose_lane(const co_kernel_query *q, co_kernel_choice *choice)
+static co_lane_conv lane_conv_of(const co_kernel_query *q)
 {
     co_lane_conv d;
     memset(&d, 0, sizeof(d));
@@ -99,6 +99,12 @@ static void choose_lane(const co_kernel_query *q, co_kernel_choice *choice)
     d.pad_w = q->conv.pad_w;
     d.groups = q->conv.groups;
     co_lane_conv_init(&d, lanes_of(q->isa));
+    return d;
+}
+
+static void choose_lane(const co_kernel_query *q, co_kernel_choice *choice)
+{
+    co_lane_conv d = lane_conv_of(q);
     co_lane_conv_choose(&d);
     for (int pass = 0; pass < CO_PASSES; pass++) {
         choice->pass[pass] = d.algorithm[pass] == CO_LANE_WINOGRAD ? CO_KERNEL_LANE_WINOGRAD
@@ -178,8 +184,9 @@ co_kernel_choice co_kernel_choose(const co_kernel_query *query, const co_tuning 
 
 bool co_kernel_fits(co_kernel kernel, const co_kernel_query *q)
 {
-    bool padded = q->conv.pad_h == q->conv.pad_w && q->conv.pad_h <= 1;
-    return kernel != CO_KERNEL_LANE_WINOGRAD || (is_square3(&q->conv) && padded);
+    co_lane_conv d = lane_conv_of(q);
+    bool exists = co_lane_conv_is_line(&d) || (co_lane_conv_has_winograd(&d) && d.pad_h == d.pad_w);
+    return kernel != CO_KERNEL_LANE_WINOGRAD || exists;
 }
 
 co_status co_tuning_set(co_tuning *tuning, const co_tune_row *row, co_error *err)
@@ -349,12 +356,12 @@ static void parse_row(cursor *c, co_tune_row *row)
     q->conv.out_channels = q->out.channels;
 }
 
-/* Winograd in lanes exists for one kind of kernel only. */
+/* Winograd in lanes exists for few kinds of kernels only. */
 static const char *contradiction(const co_tune_row *row)
 {
     const co_kernel_query *q = &row->query;
     if (!co_kernel_fits(row->kernel, q)) {
-        return "lane_winograd needs k3x3 s1x1 g1 and p0x0 or p1x1";
+        return "lane_winograd needs s1x1, g1 and k3x3 with p0x0 or p1x1, or k1xN with p0xM, M < N";
     }
     if (q->in.channels % q->conv.groups != 0 || q->out.channels % q->conv.groups != 0) {
         return "the groups do not divide the channels";

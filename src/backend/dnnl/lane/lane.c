@@ -111,19 +111,42 @@ size_t co_lane_floats(int rows, size_t per_sample, int lanes)
     return (size_t)co_div_up(rows, lanes) * (size_t)lanes * per_sample;
 }
 
-static bool winograd_fits(const co_lane_conv *d)
+static bool is_plain(const co_lane_conv *d)
 {
-    return d->kernel_h == 3 && d->kernel_w == 3 && d->stride_h == 1 && d->stride_w == 1 &&
-           d->groups == 1 && d->pad_h <= 1 && d->pad_w <= 1;
+    return d->stride_h == 1 && d->stride_w == 1 && d->groups == 1;
+}
+
+bool co_lane_conv_is_line(const co_lane_conv *d)
+{
+    return is_plain(d) && d->kernel_h == 1 && d->kernel_w > 1 && d->pad_h == 0 &&
+           d->pad_w < d->kernel_w;
+}
+
+bool co_lane_conv_has_winograd(const co_lane_conv *d)
+{
+    bool square = is_plain(d) && d->kernel_h == 3 && d->kernel_w == 3 && d->pad_h <= 1 &&
+                  d->pad_w <= 1;
+    return square || co_lane_conv_is_line(d);
+}
+
+/* Is the result large enough? F(5, 5) does a piece of up to five taps with 9 multiplications for
+ * five results: from four taps on these are at least 1.67 times fewer. */
+static bool winograd_saves(const co_lane_conv *d)
+{
+    enum { PLANE = 4, TAPS = 4, ROW = 30 };
+    if (co_lane_conv_is_line(d)) {
+        return d->kernel_w >= TAPS && d->out_w >= ROW;
+    }
+    return d->out_h >= PLANE && d->out_w >= PLANE;
 }
 
 /* Measured on AMD Zen 5 and computed for Intel: F(4x4, 3x3) saves up to 4x of the multiplications
  * but transforms each channel, which pays when enough channels share the transforms. */
 void co_lane_conv_choose(co_lane_conv *d)
 {
-    enum { CHANNELS = 16, PLANE = 4 };
-    bool pays = winograd_fits(d) && d->in_channels >= CHANNELS && d->out_channels >= CHANNELS &&
-                d->out_h >= PLANE && d->out_w >= PLANE;
+    enum { CHANNELS = 16 };
+    bool pays = co_lane_conv_has_winograd(d) && d->in_channels >= CHANNELS &&
+                d->out_channels >= CHANNELS && winograd_saves(d);
     for (int pass = CO_LANE_FORWARD; pass <= CO_LANE_WEIGHTS; pass++) {
         d->algorithm[pass] = pays ? CO_LANE_WINOGRAD : CO_LANE_DIRECT;
     }
@@ -135,7 +158,7 @@ void co_lane_conv_choose(co_lane_conv *d)
 bool co_lane_conv_can_pool(const co_lane_conv *d, int pool)
 {
     if (d->algorithm[CO_LANE_FORWARD] == CO_LANE_WINOGRAD) {
-        return pool == 2 || pool == 4;
+        return !co_lane_conv_is_line(d) && (pool == 2 || pool == 4);
     }
     return pool >= 1 && pool <= 15;
 }
@@ -147,7 +170,7 @@ bool co_lane_conv_takes_pooled(const co_lane_conv *d, co_lane_pass pass)
         return false;
     }
     if (d->algorithm[pass] == CO_LANE_WINOGRAD) {
-        return d->pool == 2 || d->pool == 4;
+        return !co_lane_conv_is_line(d) && (d->pool == 2 || d->pool == 4);
     }
     return pass == CO_LANE_WEIGHTS && d->in_channels / d->groups <= CHANNELS;
 }

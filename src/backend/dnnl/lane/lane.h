@@ -45,7 +45,7 @@ typedef enum co_lane_pass {
 
 typedef enum co_lane_algorithm {
     CO_LANE_DIRECT = 0,
-    CO_LANE_WINOGRAD = 1 /* F(4x4, 3x3): kernel 3x3, stride 1, padding 0 or 1, groups 1 */
+    CO_LANE_WINOGRAD = 1 /* where co_lane_conv_has_winograd */
 } co_lane_algorithm;
 
 /* A convolution, with optional bias, ReLU and non-overlapping max pooling behind it (stride = pool,
@@ -245,6 +245,11 @@ CO_MUST_CHECK co_status co_lane_isa_parse(const char *name, co_lane_isa *out, co
 
 /* Fill the derived members. Shapes must be valid (graph/ has checked them). */
 void co_lane_conv_init(co_lane_conv *d, int lanes);
+/* A kernel of one row, 1 x k, stride 1, padding below k, no groups: Winograd's is F(5, 5). */
+bool co_lane_conv_is_line(const co_lane_conv *d);
+/* Does Winograd exist for the shape? F(4x4, 3x3): kernel 3x3, stride 1, padding 0 or 1, no groups;
+ * and F(5, 5) in one dimension. */
+bool co_lane_conv_has_winograd(const co_lane_conv *d);
 /* The committed choice of algorithms: a pure function of shape and pass. Sets d->algorithm. */
 void co_lane_conv_choose(co_lane_conv *d);
 /* true when `pool` can be fused for the algorithms of d (any k when direct, 2 or 4 in Winograd). */
