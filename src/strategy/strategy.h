@@ -49,13 +49,16 @@ struct co_strategy {
     double exposed_seconds;
 };
 
+/* `state` of a strategy all of whose lasting state is in the model and the optimizer. */
+co_status co_strategy_no_state(co_strategy *strategy, co_visitor *visitor, co_error *err);
+
 /* One worker: ready does nothing, apply is the optimizer's step over all parameters. */
 CO_MUST_CHECK co_status co_strategy_local(co_model *model, co_optimizer *optimizer,
                                           co_strategy **out, co_error *err);
 
 typedef struct co_allreduce_options {
     bool ordered;        /* the fixed tree, whatever the hosts and the timing */
-    bool messages;       /* no shared memory, even inside one host */
+    bool messages;       /* no shared memory, even inside a host */
     bool bf16;           /* gradients travel as bfloat16; sums are float32 */
     bool adasum;         /* adaptive summation instead of the mean */
     double predivide;    /* gradients are divided by this before, and by the rest after */
@@ -63,7 +66,7 @@ typedef struct co_allreduce_options {
 } co_allreduce_options;
 
 /* Before the plans are compiled: the model's gradients (and parameters) move to memory of this
- * strategy. All workers of comm (borrowed) create it together. */
+ * strategy. All workers of comm (borrowed; two or more) create it together. */
 CO_MUST_CHECK co_status co_strategy_allreduce(co_comm *comm, co_model *model,
                                               co_optimizer *optimizer,
                                               const co_allreduce_options *options,
