@@ -483,5 +483,6 @@ co_status co_conf_check(const co_conf *conf, co_error *err)
     CO_TRY(check_warmup(conf, err));
     CO_TRY(check_workers(conf, err));
     CO_TRY(check_costs(conf, err));
-    return check_display(conf, err);
+    CO_TRY(check_display(conf, err));
+    return co_conf_check_idle(conf, err);
 }

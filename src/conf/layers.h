@@ -48,6 +48,8 @@ const char *co_profile_summary(co_conf_profile profile);
 CO_MUST_CHECK co_status co_conf_resolve(co_conf *conf, co_error *err);
 /* Settings that contradict each other. */
 CO_MUST_CHECK co_status co_conf_check(const co_conf *conf, co_error *err);
+/* Its part for settings without effect (check_idle.c). */
+CO_MUST_CHECK co_status co_conf_check_idle(const co_conf *conf, co_error *err);
 /* Replaces the recorded source of a row. */
 CO_MUST_CHECK co_status co_conf_set_source(co_conf *conf, co_row row, co_source_kind kind,
                                            const char *where, co_error *err);

@@ -11,12 +11,11 @@ co_status co_dataset_open(const char *name, const char *dir, const co_dataset_op
     const co_dataset_format *format = NULL;
     CO_TRY(co_dataset_format_find(name, dir, &name, &format, err));
     options = options != NULL ? options : &usual;
-    if (options->bad_policy == CO_BAD_SKIP && !format->can_skip && format->check != NULL) {
-        return co_fail(
-            err, CO_USAGE,
-            "--bad-samples skip is for image files and nt3: a fault in a file of '%s' is "
-            "one of the whole file ('cohort data check' finds it)",
-            name);
+    if (options->bad_policy == CO_BAD_SKIP && !format->can_skip) {
+        return co_fail(err, CO_USAGE,
+                       "--bad-samples skip is for image files and nt3: '%s' has none, or a fault "
+                       "in a file of it is one of the whole file ('cohort data check' finds it)",
+                       name);
     }
     return format->open(name, dir, options, out, err);
 }

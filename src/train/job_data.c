@@ -61,6 +61,10 @@ static co_status open_data(co_job *job, co_error *err)
     const co_dataset_options options = co_job_dataset_options(settings);
     CO_TRY(co_dataset_open(settings->dataset, settings->dataset_dir, &options, &job->dataset, err));
     const co_dataset_info *info = co_dataset_describe(job->dataset);
+    if (info->image_files && info->classes < 2) {
+        return co_fail(err, CO_DATA, "%s: there is one class only, %s: nothing to learn",
+                       settings->dataset_dir, info->class_names[0]);
+    }
     return co_normalise(job->dataset, rule_of(settings, info), &job->pixels, err);
 }
 

@@ -139,7 +139,7 @@ static bool draw(co_rng *rng, co_conf *conf)
     for (int row = 0; row < CO_ROW_COUNT; row++) {
         const co_option *option = co_option_row((co_row)row);
         bool used = !option->invocation && co_option_applies((co_row)row, CO_COMMAND_TRAIN) &&
-                    co_rng_below(rng, 3) == 0;
+                    co_rng_below(rng, 12) == 0;
         if (used) {
             char value[120];
             random_value(rng, option, value, sizeof(value));

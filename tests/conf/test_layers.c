@@ -88,7 +88,7 @@ static void test_dashes_and_aliases(void **state)
     }
     co_conf conf;
     LOAD(&conf,
-         .arguments = {"--learning_rate", "0.5", "--num-workers", "3", "--beta1", "0.5",
+         .arguments = {"--learning_rate", "0.5", "--num-workers", "3", "--beta1", "0.5", "--alr",
                        "--data-path", "d", "--num_epochs=9", "--lrs", "cosine_annealing", NULL});
     assert_true(conf.values.lr == 0.5);
     assert_int_equal(conf.values.loader_threads, 3);

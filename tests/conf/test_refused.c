@@ -342,15 +342,58 @@ static void test_many_workers(void **state)
          .arguments = {"--workers", "2", "--partition", "shard", "--evaluate-train"});
 }
 
+/* Neither the default is an error, nor what a profile sets, nor the same read back. */
+static void test_without_effect(void **state)
+{
+    (void)state;
+    FAIL("--image-size: has no effect here: it is for data sets of image files",
+         .arguments = {"--image-size", "32", NULL});
+    FAIL("FILE:2:13: has no effect here: it is for --dataset images",
+         .file = "dataset: tinyimagenet\ntest_share: 0.5\n");
+    FAIL("COHORT_AUGMENT_RATIO: has no effect here: it is for --augment-resized-crop",
+         .environment = {"COHORT_AUGMENT_RATIO=2", NULL});
+    FAIL("--bad-samples-budget: has no effect here: it is for --bad-samples skip",
+         .arguments = {"--bad-samples-budget", "7", NULL});
+    FAIL("--rollback-max: has no effect here: it is for --nan-policy rollback",
+         .arguments = {"--rollback-max", "7", NULL});
+    FAIL("--adam-eps: has no effect here: it is for --optimizer adam and adamw",
+         .arguments = {"--adam-eps", "1e-6", NULL});
+    FAIL("--momentum: has no effect here: it is for --optimizer sgd",
+         .arguments = {"--optimizer", "adamw", "--momentum", "0.5", NULL});
+    FAIL("--lr-gamma: has no effect here: it is for --lr-schedule step and exponential",
+         .arguments = {"--lr-gamma", "0.5", NULL});
+    FAIL("--best-metric: has no effect here: it is for --keep-best and --early-stop",
+         .arguments = {"--best-metric", "test-loss", NULL});
+    FAIL("--dirichlet-alpha: has no effect here: it is for --partition dirichlet",
+         .arguments = {"--dirichlet-alpha", "0.1", NULL});
+    FAIL("--timeline-steps: has no effect here: it is for --timeline",
+         .arguments = {"--timeline-steps", "5", NULL});
+    co_conf conf;
+    LOAD(&conf, .arguments = {"--image-size", "0", "--adam-eps", "1e-8", "--lr-gamma", "0.1",
+                              "--optimizer", "adam", "--momentum", "0", NULL});
+    co_conf_free(&conf);
+    LOAD(&conf, .arguments = {"--profile", "s1", "--optimizer", "adam", NULL});
+    co_conf_free(&conf);
+    LOAD(&conf, .arguments = {"--dataset", "Tiny-ImageNet", "--image-size", "32", NULL});
+    co_conf_free(&conf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unknown_names), cmocka_unit_test(test_wrong_types),
-        cmocka_unit_test(test_out_of_range),  cmocka_unit_test(test_contradictions),
-        cmocka_unit_test(test_many_workers),  cmocka_unit_test(test_nested),
-        cmocka_unit_test(test_too_long),      cmocka_unit_test(test_files),
-        cmocka_unit_test(test_later),         cmocka_unit_test(test_asking_for_nothing),
-        cmocka_unit_test(test_wrong_command), cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_without_effect),
+        cmocka_unit_test(test_unknown_names),
+        cmocka_unit_test(test_wrong_types),
+        cmocka_unit_test(test_out_of_range),
+        cmocka_unit_test(test_contradictions),
+        cmocka_unit_test(test_many_workers),
+        cmocka_unit_test(test_nested),
+        cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_later),
+        cmocka_unit_test(test_asking_for_nothing),
+        cmocka_unit_test(test_wrong_command),
+        cmocka_unit_test(test_commands),
     };
     return cmocka_run_group_tests_name("conf/refused", tests, NULL, NULL);
 }

@@ -52,6 +52,16 @@ cmp "$TMP/skip0/model.safetensors" "$TMP/skip4/model.safetensors" ||
     fail "with samples left out, loader threads change the weights"
 grep -q "3 samples left out" "$TMP/skip0/log.txt" || fail "the log does not name what was left out"
 
+# A class without images, which is no matter of single samples; one class alone.
+rm "$TMP/photos/tulips"/*
+for policy in error skip; do
+    expect 3 "photos/tulips: this class has no images" "${run[@]}" --bad-samples $policy \
+        --run-dir "$TMP/emptied"
+done
+expect 3 "photos/tulips: this class has no images" "$COHORT" data check "${set[@]}"
+rm -r "$TMP/photos"/{tulips,roses,dandelion,sunflowers}
+expect 3 "there is one class only, daisy" "${run[@]}" --run-dir "$TMP/single"
+
 if [ -d "$DATA/tiny-imagenet" ]; then
     expect 0 "no faults found" "$COHORT" data check tinyimagenet --dataset-dir "$DATA"
 fi

@@ -22,7 +22,7 @@ typedef struct co_image_family {
     const char *lists[CO_SPLITS];
 } co_image_family;
 
-/* NULL when the name is none of these. '-', '_' and capitals do not count. */
+/* NULL when the name is none of these. */
 const co_image_family *co_image_family_find(const char *name);
 
 /* Where faults go: findings of a check, or the policy for bad samples. */
