@@ -258,7 +258,8 @@ static void count_step(worker *w, const step_report *report)
 
 co_hyper co_worker_hyper(const worker *w, uint64_t step)
 {
-    co_hyper hyper = co_schedule_at(w->job->schedule, step);
+    const uint64_t shift = (uint64_t)w->progress->schedule_shift; /* modulo 2^64 */
+    co_hyper hyper = co_schedule_at(w->job->schedule, step + shift);
     hyper.lr *= w->progress->lr_factor;
     return hyper;
 }
