@@ -43,7 +43,8 @@ typedef struct co_allreduce_form {
 typedef struct co_facts {
     double sum_squares; /* of its share of the mean gradient */
     double loss;
-    double stop;
+    float stop;
+    float save;
 } co_facts;
 
 /* The beginning of a worker's part of the window; its gradients and weights follow. */
@@ -136,7 +137,7 @@ static inline int co_rank_at(const co_allreduce *all, int group, int member)
 double co_allreduce_squares(const co_allreduce *all, co_range range);
 /* Of all of it, added up share by share, as co_allreduce_tell does. */
 double co_allreduce_all_squares(const co_allreduce *all);
-/* Everybody's loss and wish to stop, and the sum of what each gives for sum_squares. */
+/* Everybody's loss and wishes, and the sum of what each gives for sum_squares. */
 co_status co_allreduce_tell(co_allreduce *all, double sum_squares, co_reduction *out,
                             co_error *err);
 /* Room for that many requests. Each of the next takes one; `finish` waits for all of them. */

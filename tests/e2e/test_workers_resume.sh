@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# What several workers save and go on from: stops, another number of workers, the simulated
+# cluster, best models, samples that are left out, and what is refused.
+. tests/e2e/lib.sh
+if ! command -v mpirun >/dev/null || ! "$COHORT" doctor | grep -q 'Open MPI *[0-9]'; then
+    echo "skipped: no Open MPI"
+    exit 77
+fi
+common=(--train-split 0.008 --log-interval 1 --no-evaluate --quiet --threads 1 --epochs 3
+    --reduce ordered)
+
+# train CODE DIR arguments...
+train() {
+    local want=$1 dir=$TMP/$2 code
+    shift 2
+    timeout 100 "$COHORT" train "${common[@]}" --run-dir "$dir" "$@" >"$TMP/out" 2>&1
+    code=$?
+    [ $code -eq "$want" ] || fail "exit $code, not $want: $*: $(tail -3 "$TMP/out")"
+}
+losses() {
+    sed -n 's/.*"event":"step".*"loss":\([-0-9.e]*\),.*/\1/p' "$TMP/$1/metrics.jsonl"
+}
+samples() { # of each epoch
+    sed -n 's/.*"event":"epoch".*"samples":\([0-9]*\),.*/\1/p' "$TMP/$1/metrics.jsonl" | xargs
+}
+# close A B: as many losses, none further apart than rounding makes them
+close() {
+    paste <(losses "$1") <(losses "$2") | awk '
+        { gap = $1 - $2; gap = gap < 0 ? -gap : gap; if (gap > 2e-6 || NF != 2) bad = 1 }
+        END { exit bad || NR != 45 }' || fail "losses of $1 and $2: $(paste <(losses "$1") \
+        <(losses "$2") | tail -1)"
+}
+same() {
+    cmp -s "$TMP/$1/model.safetensors" "$TMP/$2/model.safetensors" || fail "$1 and $2 differ"
+}
+
+# 480 samples; after step 7 four workers with batches of 8 have used 224 of them. Other numbers of
+# workers with the same global batch then see in every step what these would have.
+train 0 whole --workers 4 --batch-size 8
+train 75 four --workers 4 --batch-size 8 --stop-at-step 7
+grep -q preempted "$TMP/four/status" || fail "status: $(cat "$TMP/four/status")"
+expect 0 "  workers                      4" "$COHORT" checkpoint show "$TMP/four"
+for name in two one three again; do
+    cp -r "$TMP/four" "$TMP/$name"
+done
+train 0 two --workers 2 --batch-size 16 --resume auto
+close whole two
+grep -q "made by 4 workers, 2 go on: with what the epoch has left" "$TMP/two/log.txt" ||
+    fail "the log does not say that two go on"
+train 0 one --workers 1 --batch-size 32 --resume auto
+close whole one
+train 75 back --workers 1 --batch-size 32 --stop-at-step 22
+train 0 back --workers 4 --batch-size 8 --resume auto
+close whole back
+# Three of 8 take the 256 samples that are left in 11 steps, 8 of them twice; and once more resumed.
+train 0 three --workers 3 --batch-size 8 --resume auto
+[ "$(samples three)" = "488 480 480" ] || fail "samples of three workers: $(samples three)"
+[ "$(losses three | wc -l)" = $((7 + 11 + 20 + 20)) ] || fail "$(losses three | wc -l) steps"
+train 75 again --workers 3 --batch-size 8 --resume auto --stop-at-step 10
+train 0 again --workers 3 --batch-size 8 --resume auto
+same three again
+
+# Samples of a worker's own.
+train 75 shards --workers 4 --batch-size 8 --partition shard --stop-at-step 20
+train 5 shards --workers 2 --batch-size 16 --partition shard --resume auto
+grep -q "go on with 4, or add --repartition" "$TMP/out" || fail "refused: $(cat "$TMP/out")"
+train 0 shards --workers 2 --batch-size 16 --partition shard --resume auto --repartition
+[ "$(samples shards)" = "480 480 480" ] || fail "samples of shards: $(samples shards)"
+train 5 whole --workers 4 --batch-size 8 --lr 0.5 --resume "$TMP/four"
+grep -q "lr: 0.01 then, 0.5 now" "$TMP/out" || fail "other settings: $(cat "$TMP/out")"
+
+# A signal in the middle, checkpoints by time, the best models; all of it as if it had not been.
+best=(--workers 2 --batch-size 16 --val --keep-best 2 --best-metric val-loss --model resnet-s1)
+train 0 steady "${best[@]}"
+"$COHORT" train "${common[@]}" --run-dir "$TMP/signal" "${best[@]}" --checkpoint-minutes 0.001 \
+    >"$TMP/out" 2>&1 &
+pid=$!
+for _ in $(seq 600); do
+    grep -q '"step":9,' "$TMP/signal/metrics.jsonl" 2>/dev/null && break
+    sleep 0.05
+done
+kill -TERM $pid
+wait $pid
+code=$?
+[ $code -eq 75 ] || fail "exit $code after SIGTERM: $(cat "$TMP/out")"
+train 0 signal "${best[@]}" --resume auto --checkpoint-minutes 0.001
+same steady signal
+diff <(cd "$TMP/steady" && ls best_model*) <(cd "$TMP/signal" && ls best_model*) ||
+    fail "other best models"
+for file in "$TMP/steady"/best_model*; do
+    cmp -s "$file" "$TMP/signal/${file##*/}" || fail "other ${file##*/}"
+done
+
+# Numbers that are not finite: all go back together.
+train 1 nan --workers 2 --batch-size 16 --lr 1000 --optimizer sgd --checkpoint-every 1 \
+    --checkpoint-wait --nan-policy rollback --rollback-max 2 --rollback-lr 0.9
+grep -q "after 2 rollbacks" "$TMP/out" || fail "rollback: $(cat "$TMP/out")"
+grep -q "(rollback 2 of 2)" "$TMP/nan/log.1.txt" || fail "the second worker's log"
+finish
