@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -92,9 +93,33 @@ void co_launch_sweep_place(const co_launch *launch)
 
 /* ---- the folder ---- */
 
+/* Open MPI's own stores: with less, mpirun's daemon or the first worker fails in a way that the
+ * others wait for. What the gradients need, their window counts itself. */
+static co_status check_room(const co_launch *launch, co_error *err)
+{
+    const double mib = 1048576.0;
+    const double needed = launch->workers == 1    ? 0.1 * mib
+                          : launch->hosts != NULL ? 4.0 * mib
+                                                  : 4.0 * mib * (launch->workers + 1);
+    struct statvfs room;
+    if (statvfs(SHM_FOLDER, &room) != 0) {
+        return co_fail_errno(err, CO_UNSUPPORTED, errno, "several workers need " SHM_FOLDER);
+    }
+    double free_bytes = (double)room.f_bavail * (double)room.f_frsize;
+    if (free_bytes < needed) {
+        return co_fail(err, CO_MEMORY,
+                       "%d workers need %.0f MiB of shared memory to begin with, " SHM_FOLDER
+                       " has %.1f MiB free: enlarge it (mount -o remount,size=...; docker run "
+                       "--shm-size), or take fewer workers",
+                       launch->workers, needed / mib, free_bytes / mib);
+    }
+    return CO_OK;
+}
+
 co_status co_launch_open_folder(co_launch *launch, co_error *err)
 {
     char path[128];
+    CO_TRY(check_room(launch, err));
     (void)snprintf(launch->folder, sizeof(launch->folder), SHM_FOLDER "/" JOB_PREFIX "%ld",
                    (long)getpid());
     if (mkdir(launch->folder, 0700) != 0 && errno != EEXIST) {

@@ -71,6 +71,7 @@ typedef struct co_verdict {
 typedef struct co_ended {
     int code;    /* its exit code, or 128 and the signal */
     bool killed; /* it itself died by that signal */
+    bool late;   /* no worker began before the deadline: it was ended */
 } co_ended;
 
 /* launch_folder.c */

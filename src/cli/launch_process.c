@@ -235,8 +235,22 @@ static void sleep_until_something(co_launch *launch)
     }
 }
 
+/* Workers of other hosts do not show themselves. */
+static bool any_joined(const co_launch *launch)
+{
+    for (int rank = 0; rank < launch->pulses.count; rank++) {
+        if (atomic_load(&launch->pulses.ranks[rank].pid) != 0) {
+            return true;
+        }
+    }
+    return launch->hosts != NULL;
+}
+
 static co_ended wait_for(co_launch *launch, pid_t program)
 {
+    const double deadline = launch->cli->conf.values.deadline;
+    const double begin = now();
+    bool began = false;
     double asked_at = 0.0;
     double failed_at = 0.0; /* when a worker told of its failure */
     co_error ignored = {0};
@@ -244,7 +258,7 @@ static co_ended wait_for(co_launch *launch, pid_t program)
         int status = 0;
         if (waitpid(program, &status, WNOHANG) == program) {
             bool killed = WIFSIGNALED(status);
-            return (co_ended){killed ? 128 + WTERMSIG(status) : WEXITSTATUS(status), killed};
+            return (co_ended){killed ? 128 + WTERMSIG(status) : WEXITSTATUS(status), killed, false};
         }
         (void)!co_launch_watch(launch, &ignored); /* somebody may have killed it */
         sleep_until_something(launch);
@@ -262,8 +276,14 @@ static co_ended wait_for(co_launch *launch, pid_t program)
         if (failed_at > 0.0 && now() - failed_at > FAILED_SECONDS) {
             (void)kill(-program, SIGKILL);
             (void)waitpid(program, NULL, 0);
-            return (co_ended){co_launch_failure(launch), false};
+            return (co_ended){co_launch_failure(launch), false, false};
         }
+        if (!began && deadline > 0.0 && now() - begin > deadline) {
+            (void)kill(-program, SIGKILL);
+            (void)waitpid(program, NULL, 0);
+            return (co_ended){CO_PEER, false, true};
+        }
+        began = began || any_joined(launch);
     }
 }
 

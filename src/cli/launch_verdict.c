@@ -142,6 +142,12 @@ void co_launch_judge(co_launch *launch, const co_ended *ended, co_verdict *out)
     const bool by_signal = ended->code > 128 && ended->code <= 128 + SIGRTMAX;
     if (ended->code == 0 || launch->asked > 1) {
         out->told = true;
+    } else if (ended->late) {
+        if (launch->ear.held_length > 0) {
+            (void)fputs(launch->ear.held, stderr);
+        }
+        co_text_printf(&text, "no worker began within %.0f s (--deadline): mpirun was ended",
+                       launch->cli->conf.values.deadline);
     } else if (by_signal && co_launch_failure(launch) == 0) {
         out->status = CO_PEER;
         out->lost = any_joined(launch) || launch->run[0] != '\0';
