@@ -3,6 +3,7 @@
 #   build   what the program needs (the default)
 #   extra   what the program can do without: an index of the runs, pictures of curves
 #   mpi     many workers (Open MPI) and the simulated cluster (SimGrid); optional
+#   slurm   a batch system, for the test that runs one of its own (e2e/test_slurm)
 #   test    what the unit tests need
 #   dev     clang, sanitizers and checkers: .ci/run, make nightly, make lint
 #   bench   PyTorch, the peer of make bench
@@ -15,6 +16,7 @@ build="gcc libc6-dev make cmake ninja-build pkg-config
        libjpeg62-turbo-dev libspng-dev zlib1g-dev"
 extra="libsqlite3-dev gnuplot-nox"
 mpi="libopenmpi-dev openmpi-bin libsimgrid-dev"
+slurm="slurm-wlm slurm-client munge"
 test="libcmocka-dev protobuf-compiler python3-minimal"
 dev="clang clang-format clang-tidy cppcheck libclang-rt-14-dev"
 bench="python3-torch python3-torchvision python3-numpy libopenblas0"
@@ -24,9 +26,11 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 wanted=()
 for component in "${@:-build}"; do
     case $component in
-    build | extra | mpi | test | dev | bench) read -r -d '' -a list <<<"${!component}" || true ;;
+    build | extra | mpi | slurm | test | dev | bench)
+        read -r -d '' -a list <<<"${!component}" || true
+        ;;
     *)
-        say "unknown component '$component' (there are: build extra mpi test dev bench)"
+        say "unknown component '$component' (there are: build extra mpi slurm test dev bench)"
         exit 2
         ;;
     esac

@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "co_build.h"
+#include "comm/meet.h"
 #include "data/dataset.h"
 #include "data/transfer.h"
 #include "monitor/runs.h"
@@ -40,6 +41,20 @@ static bool in_path(const char *program)
     return false;
 }
 
+/* Whether other nodes can be told this host's name as --master-addr. */
+static void print_address(void)
+{
+    char host[256] = "";
+    char address[CO_MEET_TEXT];
+    bool loopback = false;
+    (void)gethostname(host, sizeof(host) - 1);
+    co_meet_own_address(address, &loopback);
+    co_cli_print_row(
+        stdout, "name of this host", "%s: %s%s", host, address[0] != '\0' ? address : "no address",
+        address[0] == '\0' || loopback ? " (as --master-addr give other nodes an IPv4 address)"
+                                       : "");
+}
+
 /* What several workers need of the machine. */
 static void print_workers(void)
 {
@@ -49,6 +64,7 @@ static void print_workers(void)
     }
     co_cli_print_row(stdout, "mpirun", "%s",
                      in_path("mpirun") ? "found" : "no: install openmpi-bin (Debian)");
+    print_address();
     if (statvfs("/dev/shm", &room) == 0) {
         co_cli_print_size(stdout, "shared memory free",
                           (size_t)room.f_bavail * (size_t)room.f_frsize);

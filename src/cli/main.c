@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/nodes.h"
 #include "co_build.h"
 
 extern char **environ;
@@ -184,6 +185,9 @@ int co_cli_main(int argc, char *argv[], const co_engine *engine)
     if (strcmp(argv[1], "reference") == 0) {
         co_conf_print_reference(stdout);
         return CO_OK;
+    }
+    if (strcmp(argv[1], CO_NODE_AGENT) == 0) {
+        return co_nodes_agent(argc, argv);
     }
     if (!engine->simulated) {
         shorten_openmp_spin(argv);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "cli/launch.h"
+#include "cli/nodes.h"
 #include "co_build.h"
 
 /* What all workers must have in common. */
@@ -13,22 +14,6 @@ typedef struct identity {
     char build[64];
     char settings[CO_HASH_TEXT_SIZE];
 } identity;
-
-/* The line of `mine` that is not in `theirs` as it stands, cut to a length that can be shown. */
-static void first_difference(const char *mine, const char *theirs, char out[120])
-{
-    const char *line = mine;
-    out[0] = '\0';
-    while (*line != '\0') {
-        size_t length = strcspn(line, "\n");
-        if (strncmp(line, theirs, length) != 0) {
-            (void)snprintf(out, 120, "%.*s", (int)(length < 100 ? length : 100), line);
-            return;
-        }
-        line += length + (line[length] == '\n');
-        theirs += length + (theirs[length] == '\n');
-    }
-}
 
 /* Rank 0's settings as text, to show where this worker's are different. */
 static co_status compare_settings(co_comm *comm, const char *mine, bool same, co_error *err)
@@ -43,7 +28,7 @@ static co_status compare_settings(co_comm *comm, const char *mine, bool same, co
     }
     char difference[120] = "";
     co_status status = co_comm_broadcast(comm, first, length, 0, err);
-    first_difference(mine, first, difference);
+    co_hello_difference(mine, first, difference);
     co_free(first);
     CO_TRY(status);
     return same ? CO_OK
@@ -64,12 +49,16 @@ static co_status compare(co_comm *comm, const identity *mine, const char *settin
     return co_comm_agree(comm, status, err);
 }
 
+static void name_build(char *out, size_t size)
+{
+    (void)snprintf(out, size, "cohort %s %s %s", CO_BUILD_VERSION, CO_BUILD_COMMIT, CO_BUILD_TYPE);
+}
+
 static co_status shake_hands(co_cli *cli, co_comm *comm, co_error *err)
 {
     identity mine = {0};
     char *settings = NULL;
-    (void)snprintf(mine.build, sizeof(mine.build), "cohort %s %s %s", CO_BUILD_VERSION,
-                   CO_BUILD_COMMIT, CO_BUILD_TYPE);
+    name_build(mine.build, sizeof(mine.build));
     CO_TRY(co_conf_dump(&cli->conf, &settings, err));
     co_hash_text(co_hash_bytes(settings, strlen(settings)), mine.settings);
     co_status status = compare(comm, &mine, settings, err);
@@ -120,8 +109,9 @@ co_status co_workers_join(co_cli *cli, co_comm **comm, bool *front, co_error *er
     if (cli->engine->simulated || co_launch_ranks() > 1) {
         return join(cli, comm, err);
     }
+    const co_settings *settings = &cli->conf.values;
     bool started = co_launch_restarts() >= 0;
-    if (cli->conf.values.workers > 1 || (cli->conf.values.max_restarts > 0 && !started)) {
+    if (settings->workers > 1 || settings->nnodes > 1 || (settings->max_restarts > 0 && !started)) {
         *front = true;
         return CO_OK;
     }
@@ -132,13 +122,29 @@ co_status co_workers_join(co_cli *cli, co_comm **comm, bool *front, co_error *er
     return started ? co_launch_show(*comm, err) : CO_OK;
 }
 
+/* By hand, on each of several nodes. */
+static co_status start_nodes(co_cli *cli, co_error *err)
+{
+    char build[64];
+    char *settings = NULL;
+    name_build(build, sizeof(build));
+    CO_TRY(co_conf_dump(&cli->conf, &settings, err));
+    co_status status = co_nodes_run(cli, build, settings, err);
+    co_free(settings);
+    return status;
+}
+
 co_status co_workers_start(co_cli *cli, co_error *err)
 {
-    if (cli->engine->missing && cli->conf.values.workers > 1) {
+    const co_settings *settings = &cli->conf.values;
+    if (cli->engine->missing && (settings->workers > 1 || settings->nnodes > 1)) {
         co_comm *none = NULL;
         return cli->engine->open(0, &none, err);
     }
-    return co_launch_workers(cli, err);
+    if (settings->nnodes > 1) {
+        return start_nodes(cli, err);
+    }
+    return co_launch_workers(cli, settings->workers, settings->hosts, err);
 }
 
 void co_workers_tell(const co_comm *comm, co_error *err)

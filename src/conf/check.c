@@ -183,8 +183,29 @@ static co_status resolve_partition(co_conf *conf, co_error *err)
     return CO_OK;
 }
 
+/* torchrun's way to say how many workers one machine has. */
+static co_status resolve_workers(co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    char number[16];
+    if (values->workers_per_node == 0 || values->nnodes > 1 ||
+        values->workers == values->workers_per_node) {
+        return CO_OK;
+    }
+    if (conf->sources[CO_ROW_workers].kind >= conf->sources[CO_ROW_workers_per_node].kind) {
+        return co_fail(err, CO_USAGE, "%s and %s say different numbers of workers; keep one",
+                       where_of(conf, CO_ROW_workers), where_of(conf, CO_ROW_workers_per_node));
+    }
+    char where[160];
+    snprintf(where, sizeof(where), "%.150s", where_of(conf, CO_ROW_workers_per_node));
+    snprintf(number, sizeof(number), "%d", values->workers_per_node);
+    return derive(conf, CO_ROW_workers, number, conf->sources[CO_ROW_workers_per_node].kind, where,
+                  err);
+}
+
 co_status co_conf_resolve(co_conf *conf, co_error *err)
 {
+    CO_TRY(resolve_workers(conf, err));
     CO_TRY(resolve_partition(conf, err));
     if (conf->values.alr) {
         bool agrees = conf->values.optimizer == CO_CONF_OPTIMIZER_ADAM;
@@ -353,7 +374,8 @@ static co_status check_evaluation(const co_conf *conf, co_error *err)
 
 co_status co_conf_check_many(const co_conf *conf, co_error *err)
 {
-    bool many = conf->values.workers > 1 && conf->command == CO_COMMAND_TRAIN;
+    bool many = (conf->values.workers > 1 || conf->values.nnodes > 1) &&
+                conf->command == CO_COMMAND_TRAIN;
     if (!many && conf->command != CO_COMMAND_SIM) {
         return CO_OK;
     }
@@ -361,9 +383,44 @@ co_status co_conf_check_many(const co_conf *conf, co_error *err)
     return conf->values.workers > 1 ? check_evaluation(conf, err) : CO_OK;
 }
 
+/* Nodes that are started by hand. */
+static co_status check_nodes(const co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    if (values->nnodes == 1) {
+        co_row row = values->node_rank > 0 ? CO_ROW_node_rank : CO_ROW_master_addr;
+        return values->node_rank == 0 && values->master_addr == NULL
+                   ? CO_OK
+                   : co_fail(err, CO_USAGE, "%s: of how many nodes? add --nnodes",
+                             where_of(conf, row));
+    }
+    if (values->hosts != NULL) {
+        return contradiction(conf, CO_ROW_hosts, CO_ROW_nnodes,
+                             "one starts the workers by ssh, the other without", err);
+    }
+    if (values->master_addr == NULL) {
+        return co_fail(err, CO_USAGE, "%s: where is node 0? add --master-addr",
+                       where_of(conf, CO_ROW_nnodes));
+    }
+    if (values->node_rank >= values->nnodes) {
+        return co_fail(err, CO_USAGE, "%s: %d nodes have ranks 0 to %d, not %d",
+                       where_of(conf, CO_ROW_node_rank), values->nnodes, values->nnodes - 1,
+                       values->node_rank);
+    }
+    if (values->workers_per_node == 0 && values->workers % values->nnodes != 0 &&
+        values->workers > 1) {
+        return co_fail(err, CO_USAGE,
+                       "%s: %d workers are not as many on each of %d nodes; say how many there are "
+                       "on each with --workers-per-node",
+                       where_of(conf, CO_ROW_workers), values->workers, values->nnodes);
+    }
+    return CO_OK;
+}
+
 static co_status check_workers(const co_conf *conf, co_error *err)
 {
     const co_settings *values = &conf->values;
+    CO_TRY(check_nodes(conf, err));
     if (values->hosts != NULL && values->workers == 1) {
         return co_fail(err, CO_USAGE, "%s: how many workers? add --workers",
                        where_of(conf, CO_ROW_hosts));

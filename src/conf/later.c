@@ -21,7 +21,7 @@ static const co_later later_rows[] = {
     {"world world-size", SERVERS, "1"},
     {"strategy", SERVERS, "local allreduce"},
     {"dist-url dist-backend", "its own launcher (use --workers, mpirun or srun)", "env:// mpi"},
-    {"master-addr master-port rank server port scheme", SERVERS, ""},
+    {"rank server port scheme", SERVERS, ""},
     {"-a -w -r -p -s", SERVERS, ""}, /* S4 has short flags only */
     {"delay slow-worker-1 delay-intensity delay-type delay-ms", DELAYS, ""},
     {"compensation comp", "delay compensation", ""},

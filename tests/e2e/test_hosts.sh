@@ -2,32 +2,7 @@
 # Two hosts: network namespaces with names and addresses of their own on this machine, joined by a
 # cable that can be cut. Instead of ssh, mpirun enters the other one directly.
 . tests/e2e/lib.sh
-skip() {
-    echo "skipped: $*"
-    exit 77
-}
-command -v mpirun >/dev/null && "$COHORT" doctor | grep -q 'Open MPI *[0-9]' || skip "no Open MPI"
-[ "$(id -u)" = 0 ] || skip "only root makes network namespaces"
-command -v ip >/dev/null && command -v nsenter >/dev/null || skip "no iproute2 or util-linux"
-a=co$$a
-b=co$$b
-ip netns add $a 2>/dev/null || skip "this machine allows no network namespaces"
-end() {
-    ip netns pids $a 2>/dev/null | xargs -r kill -KILL
-    ip netns pids $b 2>/dev/null | xargs -r kill -KILL
-    ip netns del $a
-    ip netns del $b
-    rm -rf "$TMP"
-}
-trap end EXIT
-ip netns add $b
-ip link add cv$$a netns $a type veth peer name cv$$b netns $b || skip "no veth"
-for n in a b; do
-    [ $n = a ] && number=1 || number=2
-    ip -n co$$$n link set lo up
-    ip -n co$$$n addr add 10.77.91.$number/24 dev cv$$$n
-    ip -n co$$$n link set cv$$$n up
-done
+. tests/e2e/hosts.sh
 
 # agent HOST words...: what ssh would do
 cat >"$TMP/agent" <<END
@@ -38,8 +13,7 @@ exec nsenter --net=/run/netns/\$n unshare --uts sh -c "hostname \$n; \$*"
 END
 chmod +x "$TMP/agent"
 on_first() {
-    nsenter --net=/run/netns/$a unshare --uts sh -c "hostname $a; exec \"\$@\"" sh \
-        env OMPI_MCA_plm_rsh_agent="$TMP/agent" OMPI_MCA_btl_tcp_if_include=10.77.91.0/24 \
+    on $a env OMPI_MCA_plm_rsh_agent="$TMP/agent" OMPI_MCA_btl_tcp_if_include=10.77.91.0/24 \
         OMPI_MCA_oob_tcp_if_include=10.77.91.0/24 "$@"
 }
 two=10.77.91.1:2,10.77.91.2:2
@@ -57,10 +31,7 @@ cmp "$TMP/one/model.safetensors" "$TMP/two/model.safetensors" ||
 on_first "$COHORT" train "${common[@]}" --epochs 1000 --deadline 3 --hosts $two \
     --run-dir "$TMP/cut" >"$TMP/out" 2>&1 &
 pid=$!
-for _ in $(seq 300); do
-    [ -s "$TMP/cut/metrics.jsonl" ] && grep -q '"event":"step"' "$TMP/cut/metrics.jsonl" && break
-    sleep 0.1
-done
+trains "$TMP/cut"
 ip -n $a link set cv$$a down
 begin=$SECONDS
 wait $pid
