@@ -66,6 +66,7 @@ static co_status backward(worker *w, co_plan *plan, const part *p, const step_re
     co_strategy *strategy = w->job->strategy;
     co_track *track = co_worker_track(w);
     uint64_t begin = co_track_now(track);
+    co_comm_at(w->job->comm, w->progress->step + 1, "backward");
     strategy->loss = report->loss;
     strategy->stop = asked_to_stop(w) != NULL;
     int count = 0;
@@ -97,6 +98,7 @@ static co_status compute_gradient(worker *w, const co_batch *batch, const part *
     }
     co_track *track = co_worker_track(w);
     uint64_t begin = co_track_now(track);
+    co_comm_at(w->job->comm, w->progress->step + 1, "forward");
     CO_TRY(w->ops->forward(plan, batch, err));
     co_comm_compute(w->job->comm, batch_cost(w, batch->rows) / 3.0);
     co_track_end(track, begin, "forward", "forward");
