@@ -22,6 +22,7 @@
 #include <stddef.h>
 
 #include "backend/batch.h"
+#include "backend/norm_sync.h"
 #include "base/clock.h"
 #include "base/threads.h"
 #include "graph/graph.h"
@@ -43,6 +44,10 @@ typedef struct co_plan_spec {
     int width;
     co_mode mode;          /* an EVAL plan has no backward */
     bool feature_gradient; /* backward adds co_plan_output_gradient(FEATURES) too */
+    /* Borrowed: batch norm in training is over the batches of all workers; NULL: over this plan's
+     * batch. In the exchange other workers run: with ranks that are simulated in one process, the
+     * memory of such plans must be each rank's own. */
+    co_norm_sync *sync;
 } co_plan_spec;
 
 /* A step of backward: what is ready after it. */
@@ -86,7 +91,8 @@ typedef struct co_span {
     co_pass pass;     /* of several gradients computed together: CO_BACKWARD_WEIGHTS */
     const char *name; /* the layer's; "input", "loss" for -1 */
     /* What was done: the layer's kind ("conv2d", "batch_norm", ...), or what lies between layers:
-     * "input", "reorder" (another layout), "relu", "add", "add_relu", "zero", "loss". */
+     * "input", "reorder" (another layout), "relu", "add", "add_relu", "zero", "loss"; "exchange":
+     * a batch norm waits for the other workers. */
     const char *work;
     const char *kernel; /* what did it: "lane", "lane_winograd", "jit:avx512_core", "ref", ... */
     size_t bytes;       /* of the tensors that it reads and writes, each once; 0 = unknown */

@@ -433,6 +433,10 @@ static co_status check_workers(const co_conf *conf, co_error *err)
         return contradiction(conf, CO_ROW_use_adasum, CO_ROW_gradient_predivide_factor,
                              "Adasum takes no mean", err);
     }
+    if (values->bn_workers == CO_CONF_BN_WORKERS_SYNC && values->freeze_bn) {
+        return contradiction(conf, CO_ROW_bn_workers, CO_ROW_freeze_bn,
+                             "frozen statistics are the same on all workers", err);
+    }
     if (values->partition == CO_CONF_PARTITION_LABELS_UNSCALED &&
         (conf->command == CO_COMMAND_TRAIN || conf->command == CO_COMMAND_SIM)) {
         return co_fail(err, CO_USAGE,

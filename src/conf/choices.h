@@ -110,7 +110,8 @@
 
 #define CO_BN_WORKERS_CHOICES(X)                                                                   \
     X(CO_CONF_BN_WORKERS_LOCAL, "local")                                                           \
-    X(CO_CONF_BN_WORKERS_AVERAGE, "average")
+    X(CO_CONF_BN_WORKERS_AVERAGE, "average")                                                       \
+    X(CO_CONF_BN_WORKERS_SYNC, "sync")
 
 #define CO_CHOICE_CONSTANT(constant, word) constant,
 #define CO_CHOICE_WORD(constant, word)     word,

@@ -182,6 +182,7 @@ void co_job_close(co_job *job)
     if (job == NULL) {
         return;
     }
+    co_norm_exchange_close(job->norms);
     if (job->strategy != NULL) {
         job->strategy->ops->destroy(job->strategy);
     }

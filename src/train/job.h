@@ -16,6 +16,7 @@
 #include "optim/schedule.h"
 #include "strategy/strategy.h"
 #include "train/evaluate.h"
+#include "train/norm_exchange.h"
 #include "train/plan_table.h"
 
 /* The copy of a network file that a run folder or a checkpoint keeps beside its config.yaml. */
@@ -56,6 +57,8 @@ typedef struct co_job {
     co_schedule *schedule;
     co_optimizer *optimizer;
     co_strategy *strategy;
+    /* Of --bn-workers sync; NULL: batch norms are each worker's own. */
+    co_norm_exchange *norms;
     co_ema *ema;      /* NULL without --ema-decay */
     co_score *scores; /* (workers) gathered from them; NULL when there is one */
     float *own_stats; /* (statistics) this worker's, while all use common ones; or NULL */

@@ -100,6 +100,19 @@ void co_job_read_costs(co_job *job)
     job->costs.update = settings->update_cost * (double)(job->graph->param_floats * sizeof(float));
 }
 
+/* What batch norms need to be over the batches of all workers. */
+static co_status open_norms(co_job *job, co_error *err)
+{
+    const size_t doubles = co_norm_sync_doubles(job->graph);
+    if (job->settings->bn_workers != CO_CONF_BN_WORKERS_SYNC || doubles == 0) {
+        return CO_OK;
+    }
+    CO_TRY(co_norm_exchange_open(job->comm, doubles, job->settings->shared_memory,
+                                 &job->strategy->exposed_seconds, &job->norms, err));
+    job->plans.sync = co_norm_exchange_sync(job->norms);
+    return CO_OK;
+}
+
 co_status co_job_open_strategy(co_job *job, co_error *err)
 {
     const co_settings *settings = job->settings;
@@ -118,8 +131,9 @@ co_status co_job_open_strategy(co_job *job, co_error *err)
         .predivide = settings->gradient_predivide_factor,
         .bucket_bytes = (size_t)(settings->bucket_mib * 1048576.0),
     };
-    return co_strategy_allreduce(job->comm, job->model, job->optimizer, &options, &job->strategy,
-                                 err);
+    CO_TRY(co_strategy_allreduce(job->comm, job->model, job->optimizer, &options, &job->strategy,
+                                 err));
+    return open_norms(job, err);
 }
 
 co_status co_job_sum_score(const co_job *job, co_score *score, co_error *err)

@@ -19,7 +19,11 @@ void co_plan_table_want(co_plan_table *table, co_mode mode, int rows)
         return;
     }
     assert(table->count < CO_MAX_PLANS); /* a run has a handful of batch sizes */
-    table->specs[table->count++] = (co_plan_spec){.batch = rows, .mode = mode};
+    table->specs[table->count++] = (co_plan_spec){
+        .batch = rows,
+        .mode = mode,
+        .sync = mode == CO_TRAIN ? table->sync : NULL,
+    };
 }
 
 void co_plan_table_want_all(co_plan_table *table, co_mode mode, uint32_t samples, int batch,

@@ -9,7 +9,8 @@
 enum { CO_MAX_PLANS = 16 };
 
 typedef struct co_plan_table {
-    co_model *model; /* borrowed; NULL before compile */
+    co_model *model;    /* borrowed; NULL before compile */
+    co_norm_sync *sync; /* borrowed: of the training plans that are asked for from now on */
     co_plans *plans;
     co_plan_spec specs[CO_MAX_PLANS];
     int count;

@@ -329,6 +329,10 @@ static void test_many_workers(void **state)
     FAIL("--tb-images: this version does it for one worker on this machine only; leave it out, or "
          "train without --workers",
          .arguments = {"--workers", "2", "--tensorboard", "--tb-images", "5"});
+    FAIL(
+        "--bn-workers and --freeze-bn contradict each other: frozen statistics are the same on all "
+        "workers",
+        .arguments = {"--bn-workers", "sync", "--freeze-bn", NULL});
     FAIL("--evaluate-train and --partition contradict each other: the training samples are "
          "evaluated "
          "together by workers that share them: sampler or whole",

@@ -38,6 +38,17 @@ if command -v mpirun >/dev/null && "$COHORT" doctor | grep -q 'Open MPI *[0-9]';
     [ "$(weights first)" = "$(weights real)" ] || fail "Open MPI and SimGrid: other weights"
 fi
 
+# So they are where batch norms exchange sums in the middle of a step.
+bn=(--workers 3 --batch-size 8 --model resnet-s1 --dataset glyphs --train-split 0.002 --max-steps 10
+    --bn-workers sync)
+sim bn_sync "${bn[@]}"
+sim bn_hosts "${bn[@]}" --cluster "{per_host: 2}"
+[ "$(weights bn_sync)" = "$(weights bn_hosts)" ] || fail "batch norm: hosts change the weights"
+if [ -d "$TMP/real" ]; then
+    expect 0 "run folder" "$COHORT" train "${common[@]}" --run-dir "$TMP/bn_real" "${bn[@]}"
+    [ "$(weights bn_sync)" = "$(weights bn_real)" ] || fail "batch norm: Open MPI and SimGrid"
+fi
+
 # 20 steps of 32 samples: 20 (0.032 + 0.010) s of computing, and little of communication.
 between "$(seconds first)" 0.84 0.86
 between "$(seconds one_host)" 0.84 0.86

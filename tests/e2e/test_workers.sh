@@ -107,6 +107,16 @@ train bn_local $bn
 train bn_average $bn --bn-workers average
 [ "$(weights bn_local)" != "$(weights bn_average)" ] || fail "--bn-workers changes nothing"
 
+# Or all workers' samples are normalised together: then two workers train as one does; the last
+# batches of an epoch are smaller.
+train bn_one ${bn/--workers 2 --batch-size 8/--batch-size 16}
+train bn_sync $bn --bn-workers sync --reduce ordered
+close bn_one bn_sync 1e-6
+train bn_messages $bn --bn-workers sync --reduce ordered --no-shared-memory
+same bn_sync bn_messages
+(close bn_one bn_local 1e-6 && [ "$FAILED" = 0 ]) 2>/dev/null &&
+    fail "this network would not notice whose statistics they are"
+
 # Bad input.
 expect 2 "must be 2, 4, 8, 16, ..., not 3" "$COHORT" train --workers 3 --use-adasum \
     --run-dir "$TMP/x1"

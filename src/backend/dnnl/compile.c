@@ -136,6 +136,9 @@ static co_status other_node(co_compile *c, int layer, co_error *err)
     if ((int64_t)in.height * in.width > LARGEST_LANE_PLANE) {
         lane = false;
     }
+    if (l->kind == CO_LAYER_BATCH_NORM && co_norm_is_synced(c, layer)) {
+        return co_sync_norm_node(c, layer, lane, err);
+    }
     return lane ? co_lane_node(c, layer, err) : co_dnnl_node(c, layer, err);
 }
 
@@ -143,6 +146,9 @@ static co_status check_norm(const co_compile *c, int layer, co_error *err)
 {
     co_shape s = c->shapes[layer];
     bool frozen = c->graph->layers[layer].u.norm.frozen;
+    if (co_norm_is_synced(c, layer) && c->plan->spec.sync->workers > 1) {
+        return CO_OK; /* the others have values too */
+    }
     if (c->train && !frozen && (int64_t)c->rows * s.height * s.width < 2) {
         return co_fail(err, CO_USAGE,
                        "layer '%s' (batch_norm): a batch of 1 with one value per channel has no "

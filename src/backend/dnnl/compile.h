@@ -63,6 +63,7 @@ struct co_node {
         co_lane_linear linear;
         co_lane_pool pool;
         co_lane_norm norm;
+        co_norm_any_op norm_any;
         co_lane_dropout dropout;
         co_mask_op mask;
         float factor;
@@ -171,6 +172,13 @@ CO_MUST_CHECK co_status co_input_node(co_compile *c, co_layout_kind layout, int 
 /* Between lane and row-major layout. */
 CO_MUST_CHECK co_status co_lane_rows_node(co_compile *c, int from, int *value, co_error *err);
 CO_MUST_CHECK co_status co_lane_norm_node(co_compile *c, int layer, co_error *err);
+
+/* --- compile_norm_sync.c: batch norm over several workers */
+
+/* Whether the layer's statistics are those of all workers' batches. */
+bool co_norm_is_synced(const co_compile *c, int layer);
+/* In lanes, or in the layout of its input. */
+CO_MUST_CHECK co_status co_sync_norm_node(co_compile *c, int layer, bool lane, co_error *err);
 
 /* --- compile_dnnl*.c */
 

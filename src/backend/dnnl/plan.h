@@ -16,6 +16,7 @@
 #include "backend/dnnl/kernel_table.h"
 #include "backend/dnnl/lane/lane.h"
 #include "backend/dnnl/library.h"
+#include "backend/dnnl/norm_any.h"
 
 enum { CO_OP_BUFFERS = 12, CO_MAX_INPUT_CHANNELS = CO_MAX_PIXEL_CHANNELS };
 
@@ -80,6 +81,11 @@ typedef struct co_running_op { /* running statistics of a batch norm */
     float unbiased; /* n / (n - 1) */
 } co_running_op;
 
+typedef struct co_norm_any_op { /* batch norm over several workers, not in lanes */
+    co_lane_norm norm;
+    co_norm_layout layout;
+} co_norm_any_op;
+
 struct co_op {
     int layer; /* this and the next three for the observer */
     co_pass pass;
@@ -101,6 +107,7 @@ struct co_op {
         co_lane_pool pool;
         co_lane_input input;
         co_lane_norm norm;
+        co_norm_any_op norm_any;
         co_lane_dropout dropout;
         co_rows_op rows;
         co_flat_op flat;

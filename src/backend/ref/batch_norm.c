@@ -48,16 +48,45 @@ static void update_running(const co_ref_op *op, int c, double mean, double unbia
     op->running_variance[c] = (float)((1.0 - t) * (double)op->running_variance[c] + t * unbiased);
 }
 
+/* Number of values, means, sums of squares about them: at the end of op->saved. */
+static double *moments_of(const co_ref_op *op)
+{
+    return op->saved + 4 * (size_t)op->in.channels;
+}
+
+/* Of this plan's batch. */
+static void find_moments(const co_ref_op *op, int c)
+{
+    channel ch = channel_of(op, c);
+    double *moments = moments_of(op);
+    double n = (double)op->rows * (double)ch.plane;
+    double mean = channel_sum(op, ch, op->x[0]) / n;
+    moments[0] = n;
+    moments[1 + c] = mean;
+    moments[1 + op->in.channels + c] = channel_squares(op, ch, mean);
+}
+
+co_status co_ref_exchange_moments(const co_ref_op *op, co_error *err)
+{
+    for (int c = 0; c < op->in.channels; c++) {
+        find_moments(op, c);
+    }
+    return co_norm_sync_moments(op->sync, op->in.channels, moments_of(op), err);
+}
+
 /* Writes mean and 1/deviation of channel c into op->saved. */
 static void find_statistics(const co_ref_op *op, int c)
 {
-    channel ch = channel_of(op, c);
     double mean = (double)op->running_mean[c];
     double variance = (double)op->running_variance[c];
     if (op->train && !op->layer->u.norm.frozen) {
-        double n = (double)op->rows * (double)ch.plane; /* at least 2: checked by the plan */
-        mean = channel_sum(op, ch, op->x[0]) / n;
-        double squares = channel_squares(op, ch, mean);
+        if (op->sync == NULL) {
+            find_moments(op, c);
+        }
+        const double *moments = moments_of(op);
+        double n = moments[0]; /* at least 2: checked by the plan */
+        double squares = moments[1 + op->in.channels + c];
+        mean = moments[1 + c];
         variance = squares / n;
         update_running(op, c, mean, squares / (n - 1.0));
     }
@@ -102,15 +131,23 @@ static void weights(const co_ref_op *op)
     }
 }
 
+/* Gradients of weight and bias stay those of this worker's samples. */
+co_status co_ref_exchange_sums(const co_ref_op *op, co_error *err)
+{
+    size_t channels = (size_t)op->in.channels;
+    return co_norm_sync_sums(op->sync, 2 * channels, op->saved + 2 * channels, err);
+}
+
 /* dx = weight / deviation * (dy - mean(dy) - normalised x * mean(dy * normalised x)); with frozen
  * statistics, which do not depend on x, the means drop out. */
 static void data(const co_ref_op *op)
 {
     int channels = op->in.channels;
-    double through = op->layer->u.norm.frozen ? 0.0 : 1.0;
+    bool frozen = op->layer->u.norm.frozen;
+    double through = frozen ? 0.0 : 1.0;
+    double n = frozen ? 1.0 : moments_of(op)[0];
     for (int c = 0; c < channels; c++) {
         channel ch = channel_of(op, c);
-        double n = (double)op->rows * (double)ch.plane;
         double mean = op->saved[c];
         double inverse = op->saved[channels + c];
         double mean_dy = through * op->saved[2 * channels + c] / n;

@@ -72,7 +72,7 @@ static size_t saved_count(const co_layer *layer, co_shape in)
 {
     switch (layer->kind) {
     case CO_LAYER_BATCH_NORM:
-        return 4 * (size_t)in.channels;
+        return 4 * (size_t)in.channels + co_norm_moments(in.channels);
     case CO_LAYER_CONV2D:
         return (size_t)(in.channels / layer->u.conv.groups) * (size_t)layer->u.conv.kernel_h *
                (size_t)layer->u.conv.kernel_w;
@@ -103,6 +103,7 @@ static void take_layer(arena *a, const co_plan *plan, const co_shape *shapes,
     bool train = plan->spec.mode == CO_TRAIN;
     bool pools_maximum = layer->kind == CO_LAYER_MAX_POOL ||
                          layer->kind == CO_LAYER_GLOBAL_MAX_POOL;
+    bool syncs = train && layer->kind == CO_LAYER_BATCH_NORM && !layer->u.norm.frozen;
     *value = take(a, CO_REF_VALUES, out_count, sizeof(double));
     *grad = NULL;
     if (train && backward->wanted[index]) {
@@ -114,6 +115,7 @@ static void take_layer(arena *a, const co_plan *plan, const co_shape *shapes,
         .in = in,
         .out = shapes[index],
         .train = train,
+        .sync = syncs ? plan->spec.sync : NULL,
         .saved = take(a, CO_REF_SAVED, saved_count(layer, in), sizeof(double)),
         .best = take(a, CO_REF_SAVED, pools_maximum ? out_count : 0, sizeof(int32_t)),
         .mask = take(a, CO_REF_SAVED, train ? rows * mask_count(layer, in) : 0, sizeof(float)),
@@ -183,6 +185,9 @@ static void take_plan(arena *a, co_plan *plan, const co_shape *shapes, const co_
 static co_status check_norms(const co_plan *plan, co_error *err)
 {
     const co_graph *graph = plan->model->graph;
+    if (plan->spec.sync != NULL && plan->spec.sync->workers > 1) {
+        return CO_OK; /* the others have values too */
+    }
     for (int i = 0; i < graph->layer_count; i++) {
         co_shape s = plan->shapes[i];
         if (graph->layers[i].kind == CO_LAYER_BATCH_NORM && plan->spec.mode == CO_TRAIN &&

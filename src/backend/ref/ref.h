@@ -28,10 +28,13 @@ typedef struct co_ref_op {
     float *dbias;
     float *running_mean;
     float *running_variance;
-    double *saved; /* batch norm: mean, 1/deviation, dbias, dweight, (channels) each; convolution:
-                      sums of one output channel's weights */
-    int32_t *best; /* max pool: index of the maximum in its input plane, like y */
-    float *mask;   /* dropout: 0 or the scale, per element or per channel of each row */
+    /* Batch norm: mean, 1/deviation, sums of dy and of dy * normalised x, (channels) each, and
+     * co_norm_moments: the number of values first. Convolution: sums of one output channel's
+     * weights. */
+    double *saved;
+    int32_t *best;      /* max pool: index of the maximum in its input plane, like y */
+    co_norm_sync *sync; /* batch norm in training: with the other workers; or NULL */
+    float *mask;        /* dropout: 0 or the scale, per element or per channel of each row */
 } co_ref_op;
 
 typedef void (*co_ref_func)(const co_ref_op *op);
@@ -53,6 +56,11 @@ extern const co_ref_kernels co_ref_dropout; /* per element and per channel */
 extern const co_ref_kernels co_ref_add;
 extern const co_ref_kernels co_ref_flatten;
 extern const co_ref_kernels co_ref_scale;
+
+/* What a batch norm with `sync` does before its forward, and after its weights: the moments in
+ * `saved` become those of all workers' values, and so do the sums. */
+co_status co_ref_exchange_moments(const co_ref_op *op, co_error *err);
+co_status co_ref_exchange_sums(const co_ref_op *op, co_error *err);
 
 /* Draws the mask of a dropout layer for the rows of `batch`. */
 void co_ref_draw_mask(const co_ref_op *op, const co_batch *batch);

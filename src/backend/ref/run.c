@@ -79,6 +79,9 @@ co_status co_ref_forward(co_plan *plan, const co_batch *batch, co_error *err)
         if (draws && op->layer->dropout_ordinal >= 0) {
             co_ref_draw_mask(op, batch);
         }
+        if (op->sync != NULL) {
+            CO_TRY(co_ref_exchange_moments(op, err));
+        }
         co_ref_kernels_of(op->layer->kind)->forward(op);
         start = tell(plan, i, CO_FORWARD, start);
     }
@@ -109,13 +112,15 @@ static void start_backward(co_plan *plan)
     }
 }
 
-static void run_weights(const co_plan *plan, const co_ref_op *op, const co_phase *phase)
+static co_status run_weights(const co_plan *plan, const co_ref_op *op, const co_phase *phase,
+                             co_error *err)
 {
     if (op->dy == NULL) {
         memset(plan->model->grads + phase->offset, 0, phase->count * sizeof(float));
-        return;
+        return CO_OK;
     }
     co_ref_kernels_of(op->layer->kind)->weights(op);
+    return op->sync != NULL ? co_ref_exchange_sums(op, err) : CO_OK;
 }
 
 co_status co_ref_backward(co_plan *plan, int index, co_error *err)
@@ -136,7 +141,7 @@ co_status co_ref_backward(co_plan *plan, int index, co_error *err)
     for (int k = b->first_op[index]; k < b->first_op[index + 1]; k++) {
         const co_ref_op *op = &plan->ops[b->ops[k].layer];
         if (b->ops[k].pass == CO_BACKWARD_WEIGHTS) {
-            run_weights(plan, op, &b->phases[index]);
+            CO_TRY(run_weights(plan, op, &b->phases[index], err));
         } else {
             co_ref_kernels_of(op->layer->kind)->data(op);
         }

@@ -232,6 +232,19 @@ typedef struct co_lane_ops {
     void (*norm_train)(const co_lane_norm *d, const co_lane_norm_args *a, int begin, int end);
     void (*norm_eval)(const co_lane_norm *d, const co_lane_norm_args *a, int begin, int end);
     void (*norm_backward)(const co_lane_norm *d, const co_lane_norm_args *a, int begin, int end);
+    /* The same in parts, for statistics of more than these rows. Arrays are per channel.
+     * moments: the mean of x, the sum of squares about it. normalise: y from x, gamma, beta, mean
+     * and 1 / deviation. sums: of dy and of dy (x - saved_mean), from x, dy, y, saved_*; dgamma and
+     * dbeta of these rows too. gradient: dx from x, dy, y, gamma, saved_* and what `sums` gives,
+     * divided by the number of values. */
+    void (*norm_moments)(const co_lane_norm *d, const float *x, double *mean, double *squares,
+                         int begin, int end);
+    void (*norm_normalise)(const co_lane_norm *d, const co_lane_norm_args *a, const double *mean,
+                           const double *rstd, int begin, int end);
+    void (*norm_sums)(const co_lane_norm *d, const co_lane_norm_args *a, double *sum_dy,
+                      double *sum_dyx, int begin, int end);
+    void (*norm_gradient)(const co_lane_norm *d, const co_lane_norm_args *a, const double *mean_dy,
+                          const double *mean_dyx, int begin, int end);
 } co_lane_ops;
 
 /* The table of an instruction set; NULL when this build or this CPU does not have it. PLAIN always
