@@ -15,6 +15,9 @@
 
 /* ---- the worker's side ---- */
 
+/* The job's folder in shared memory, as the front process told those it started; "": none. */
+const char *co_launch_folder(void);
+
 /* How many workers this process was started with, by mpirun or srun; 1 when it was not. */
 int co_launch_ranks(void);
 /* How often the front process has started this job again; -1: there is no front process. */

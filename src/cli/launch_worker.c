@@ -44,7 +44,7 @@ void co_launch_tie_to_parent(void)
     }
 }
 
-static const char *job_folder(void)
+const char *co_launch_folder(void)
 {
     const char *folder = getenv(CO_JOB_FOLDER_VARIABLE);
     return folder != NULL ? folder : "";
@@ -53,8 +53,8 @@ static const char *job_folder(void)
 co_status co_launch_show(co_comm *comm, co_error *err)
 {
     char path[CO_LAUNCH_PATH];
-    (void)snprintf(path, sizeof(path), "%s/" CO_JOB_RANKS, job_folder());
-    if (job_folder()[0] == '\0' || access(path, F_OK) != 0) {
+    (void)snprintf(path, sizeof(path), "%s/" CO_JOB_RANKS, co_launch_folder());
+    if (co_launch_folder()[0] == '\0' || access(path, F_OK) != 0) {
         return CO_OK; /* another host than the front process's */
     }
     return co_comm_share_pulse(comm, path, err);
@@ -64,8 +64,8 @@ co_status co_launch_show(co_comm *comm, co_error *err)
 static void report(const char *name, const char *word)
 {
     char path[CO_LAUNCH_PATH];
-    (void)snprintf(path, sizeof(path), "%s/%s", job_folder(), name);
-    FILE *file = job_folder()[0] != '\0' ? fopen(path, "wx") : NULL;
+    (void)snprintf(path, sizeof(path), "%s/%s", co_launch_folder(), name);
+    FILE *file = co_launch_folder()[0] != '\0' ? fopen(path, "wx") : NULL;
     if (file != NULL) {
         (void)fputs(word, file);
         (void)fclose(file);
