@@ -1,7 +1,6 @@
 /* metrics.csv: one table for all that has a number, of fixed columns. */
 #include <math.h>
 
-#include "base/alloc.h"
 #include "base/text.h"
 #include "monitor/sinks.h"
 
@@ -167,36 +166,23 @@ static co_status csv_event(co_sink *base, const co_event *event, co_error *err)
     return CO_OK;
 }
 
-static void csv_close(co_sink *base)
-{
-    co_spool_close(base->spool);
-    co_free((csv_sink *)base);
-}
-
 static const co_sink_ops csv_ops = {
     .name = "metrics.csv",
     .event = csv_event,
     .flush = co_sink_flush_spool,
-    .close = csv_close,
+    .close = co_sink_close_spool,
 };
 
 co_status co_csv_sink(const co_files *files, const char *path, uint64_t keep, uint64_t log_interval,
                       co_sink **out, co_error *err)
 {
-    void *block = NULL;
-    CO_TRY(co_alloc(1, sizeof(csv_sink), "CSV sink", &block, err));
-    csv_sink *sink = block;
-    sink->base.ops = &csv_ops;
+    const co_sink_file file = {files, path, keep, SPOOL_BYTES};
+    CO_TRY(co_sink_open(&csv_ops, sizeof(csv_sink), &file, out, err));
+    csv_sink *sink = (csv_sink *)*out;
     sink->base.cut_back = true;
     sink->log_interval = log_interval;
-    co_status status = co_spool_open(files, path, keep, SPOOL_BYTES, &sink->base.spool, err);
-    if (status != CO_OK) {
-        co_free(sink);
-        return status;
-    }
     if (co_spool_offset(sink->base.spool) == 0) {
         co_spool_add(sink->base.spool, header, sizeof(header) - 1);
     }
-    *out = &sink->base;
     return CO_OK;
 }

@@ -1,6 +1,5 @@
 #include <math.h>
 
-#include "base/alloc.h"
 #include "base/text.h"
 #include "monitor/sinks.h"
 
@@ -183,34 +182,20 @@ static co_status jsonl_event(co_sink *base, const co_event *event, co_error *err
     return CO_OK;
 }
 
-static void jsonl_close(co_sink *base)
-{
-    jsonl_sink *sink = (jsonl_sink *)base;
-    co_spool_close(sink->base.spool);
-    co_free(sink);
-}
-
 static const co_sink_ops jsonl_ops = {
     .name = "metrics.jsonl",
     .event = jsonl_event,
     .flush = co_sink_flush_spool,
-    .close = jsonl_close,
+    .close = co_sink_close_spool,
 };
 
 co_status co_jsonl_sink(const co_files *files, const char *path, uint64_t keep,
                         uint64_t log_interval, co_sink **out, co_error *err)
 {
-    void *block = NULL;
-    CO_TRY(co_alloc(1, sizeof(jsonl_sink), "metrics sink", &block, err));
-    jsonl_sink *sink = block;
-    sink->base.ops = &jsonl_ops;
+    const co_sink_file file = {files, path, keep, SPOOL_BYTES};
+    CO_TRY(co_sink_open(&jsonl_ops, sizeof(jsonl_sink), &file, out, err));
+    jsonl_sink *sink = (jsonl_sink *)*out;
     sink->base.cut_back = true;
     sink->log_interval = log_interval;
-    co_status status = co_spool_open(files, path, keep, SPOOL_BYTES, &sink->base.spool, err);
-    if (status != CO_OK) {
-        co_free(sink);
-        return status;
-    }
-    *out = &sink->base;
     return CO_OK;
 }

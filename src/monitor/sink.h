@@ -34,8 +34,20 @@ struct co_sink {
     double retry_at; /* the monitor's: seconds */
 };
 
-/* `flush` of a sink that has a spool. */
+/* Where a sink writes: see co_spool_open. */
+typedef struct co_sink_file {
+    const co_files *files; /* borrowed */
+    const char *path;
+    uint64_t keep;
+    size_t room;
+} co_sink_file;
+
+/* A sink of `bytes` bytes, zero but for ops and spool. */
+CO_MUST_CHECK co_status co_sink_open(const co_sink_ops *ops, size_t bytes, const co_sink_file *file,
+                                     co_sink **out, co_error *err);
+/* `flush` and `close` of a sink that has a spool and nothing else to free. */
 CO_MUST_CHECK co_status co_sink_flush_spool(co_sink *sink, co_error *err);
+void co_sink_close_spool(co_sink *sink);
 
 typedef enum co_sink_change {
     CO_SINK_SAME,

@@ -18,8 +18,7 @@ typedef struct tensorboard_sink {
     int64_t start_wall_ns; /* wall time of `seconds` 0 */
     bool described;        /* the hyperparameters are in the file */
     co_tfevents events;
-    uint8_t *record; /* (record_bytes) */
-    size_t record_bytes;
+    uint8_t *record;
 } tensorboard_sink;
 
 static double wall_of(const tensorboard_sink *sink, const co_event *event)
@@ -366,9 +365,8 @@ static co_status tensorboard_event(co_sink *base, const co_event *event, co_erro
 static void tensorboard_close(co_sink *base)
 {
     tensorboard_sink *sink = (tensorboard_sink *)base;
-    co_spool_close(base->spool);
     co_free(sink->record);
-    co_free(sink);
+    co_sink_close_spool(base);
 }
 
 static const co_sink_ops tensorboard_ops = {
@@ -380,31 +378,29 @@ static const co_sink_ops tensorboard_ops = {
 
 co_status co_tensorboard_sink(const co_tensorboard_options *options, co_sink **out, co_error *err)
 {
-    void *block = NULL;
-    CO_TRY(co_alloc(1, sizeof(tensorboard_sink), "TensorBoard sink", &block, err));
-    tensorboard_sink *sink = block;
-    sink->base.ops = &tensorboard_ops;
-    sink->base.cut_back = true;
-    sink->options = *options;
-    sink->start_wall_ns = co_clock_wall_ns(options->clock);
     /* a picture as a file is hardly larger than its pixels */
-    sink->record_bytes = RECORD_BYTES;
-    sink->record_bytes += options->blobs != NULL ? 2 * co_blobs_bytes(options->blobs) : 0;
-    co_status status = co_alloc(1, sink->record_bytes, "TensorBoard sink", &block, err);
-    if (status == CO_OK) {
-        sink->record = block;
-        status = co_spool_open(options->files, options->path, options->keep,
-                               SPOOL_RECORDS * sink->record_bytes, &sink->base.spool, err);
-    }
+    size_t record = RECORD_BYTES;
+    record += options->blobs != NULL ? 2 * co_blobs_bytes(options->blobs) : 0;
+    const co_sink_file file = {options->files, options->path, options->keep,
+                               SPOOL_RECORDS * record};
+    co_sink *base = NULL;
+    void *block = NULL;
+    CO_TRY(co_sink_open(&tensorboard_ops, sizeof(tensorboard_sink), &file, &base, err));
+    tensorboard_sink *sink = (tensorboard_sink *)base;
+    co_status status = co_alloc(1, record, "TensorBoard sink", &block, err);
     if (status != CO_OK) {
-        tensorboard_close(&sink->base);
+        co_sink_close_spool(base);
         return status;
     }
-    co_tfevents_init(&sink->events, sink->base.spool, sink->record, sink->record_bytes);
-    sink->described = co_spool_offset(sink->base.spool) > 0;
+    base->cut_back = true;
+    sink->options = *options;
+    sink->start_wall_ns = co_clock_wall_ns(options->clock);
+    sink->record = block;
+    co_tfevents_init(&sink->events, base->spool, sink->record, record);
+    sink->described = co_spool_offset(base->spool) > 0;
     if (!sink->described) {
         co_tfevents_add_version(&sink->events, (double)sink->start_wall_ns * 1e-9);
     }
-    *out = &sink->base;
+    *out = base;
     return CO_OK;
 }

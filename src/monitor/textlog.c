@@ -1,4 +1,3 @@
-#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "monitor/describe.h"
@@ -50,34 +49,18 @@ static co_status textlog_event(co_sink *base, const co_event *event, co_error *e
     return CO_OK;
 }
 
-static void textlog_close(co_sink *base)
-{
-    textlog_sink *sink = (textlog_sink *)base;
-    co_spool_close(sink->base.spool);
-    co_free(sink);
-}
-
 static const co_sink_ops textlog_ops = {
     .name = "log.txt",
     .event = textlog_event,
     .flush = co_sink_flush_spool,
-    .close = textlog_close,
+    .close = co_sink_close_spool,
 };
 
 co_status co_textlog_sink(const co_files *files, const char *path, const co_clock *clock,
                           co_sink **out, co_error *err)
 {
-    void *block = NULL;
-    CO_TRY(co_alloc(1, sizeof(textlog_sink), "log sink", &block, err));
-    textlog_sink *sink = block;
-    sink->base.ops = &textlog_ops;
-    sink->start_wall_ns = co_clock_wall_ns(clock); /* until a run starts */
-    co_status status = co_spool_open(files, path, CO_LINE_FILE_KEEP_ALL, SPOOL_BYTES,
-                                     &sink->base.spool, err);
-    if (status != CO_OK) {
-        co_free(sink);
-        return status;
-    }
-    *out = &sink->base;
+    const co_sink_file file = {files, path, CO_LINE_FILE_KEEP_ALL, SPOOL_BYTES};
+    CO_TRY(co_sink_open(&textlog_ops, sizeof(textlog_sink), &file, out, err));
+    ((textlog_sink *)*out)->start_wall_ns = co_clock_wall_ns(clock); /* until a run starts */
     return CO_OK;
 }

@@ -19,8 +19,8 @@
 
 #include "base/alloc.h"
 #include "golden/helper_case.h"
+#include "golden/helper_machine.h"
 #include "state/safetensors.h"
-#include "train/loss.h"
 
 enum { CLASSES = 10, CLOSE_STEPS = 20 };
 #define GRADIENT_TOLERANCE 1e-4
@@ -29,97 +29,16 @@ enum { CLASSES = 10, CLOSE_STEPS = 20 };
 #define LATE_TOLERANCE     1e-4 /* of the rest */
 
 /* One way to compute a model. */
-typedef struct variant {
+typedef struct subject {
     const char *model;
-    const char *backend;
-    const char *isa;
-    int threads;
-} variant;
+    const variant *variant;
+} subject;
 
-/* A backend that stands ready for a case's batches. */
-typedef struct machine {
-    co_team *team;
-    co_backend *backend;
-    co_model *model;
-    co_plans *plans;
-    co_plan *plan;
-    float *momentum;
-} machine;
-
-static void check(co_status status, const co_error *err)
-{
-    if (status != CO_OK) {
-        fail_msg("%s: %s", co_status_name(status), err->text);
-    }
-}
-
-/* false: this processor lacks the instruction set. */
-static bool machine_open(machine *m, const variant *v, const golden_case *c)
-{
-    co_error err;
-    const co_backend_options options = {.isa = v->isa};
-    const co_plan_spec spec = {.batch = GOLDEN_BATCH, .mode = CO_TRAIN};
-    void *momentum = NULL;
-    *m = (machine){0};
-    check(co_team_create(v->threads, &m->team, &err), &err);
-    co_status status = co_backend_create(v->backend, &options, m->team, &m->backend, &err);
-    if (status == CO_UNSUPPORTED) {
-        print_message("skipped: %s\n", err.text);
-        co_team_destroy(m->team);
-        return false;
-    }
-    check(status, &err);
-    const co_backend_ops *ops = m->backend->ops;
-    check(ops->model_create(m->backend, c->graph, &m->model, &err), &err);
-    memcpy(m->model->params, c->params, c->graph->param_floats * sizeof(float));
-    check(ops->refresh(m->model, 0, c->graph->param_floats, &err), &err);
-    check(ops->plans_create(m->model, &spec, 1, &c->map, &m->plans, &err), &err);
-    m->plan = ops->plan(m->plans, 0);
-    check(co_alloc(c->graph->param_floats, sizeof(float), "momentum", &momentum, &err), &err);
-    m->momentum = momentum;
-    return true;
-}
-
-static void machine_close(machine *m)
-{
-    const co_backend_ops *ops = m->backend->ops;
-    co_free(m->momentum);
-    ops->plans_destroy(m->plans);
-    ops->model_destroy(m->model);
-    ops->destroy(m->backend);
-    co_team_destroy(m->team);
-}
-
-/* Forward and backward of a batch; returns the loss. */
-static double compute_gradient(machine *m, const co_batch *batch)
-{
-    co_error err;
-    const co_backend_ops *ops = m->backend->ops;
-    const co_loss_term term = {
-        .kind = CO_LOSS_CROSS_ENTROPY,
-        .row_end = batch->rows,
-        .labels = batch->labels,
-        .weight = 1.0f,
-    };
-    co_score score = {0};
-    check(ops->forward(m->plan, batch, &err), &err);
-    double loss = co_loss_compute(&term, 1, batch->rows, CLASSES,
-                                  ops->output(m->plan, CO_OUTPUT_LOGITS),
-                                  ops->output_gradient(m->plan, CO_OUTPUT_LOGITS), &score);
-    int phases = 0;
-    ops->phases(m->plan, &phases);
-    for (int i = 0; i < phases; i++) {
-        check(ops->backward(m->plan, i, &err), &err);
-    }
-    return loss;
-}
-
-static void update(machine *m, const golden_case *c)
+static void update(machine *m, const golden_case *c, float *momentum)
 {
     co_error err;
     const co_sgd hyper = {.lr = GOLDEN_LR, .momentum = GOLDEN_MOMENTUM};
-    check(m->backend->ops->sgd(m->model, 0, c->graph->param_floats, &hyper, m->momentum, &err),
-          &err);
+    check(m->backend->ops->sgd(m->model, 0, c->graph->param_floats, &hyper, momentum, &err), &err);
 }
 
 /* ||a - b|| / ||b||; infinite when a value is not finite, so that maxima keep it. */
@@ -204,7 +123,8 @@ static void check_first_step(const machine *m, const golden_case *c, co_safetens
 {
     double worst = 0.0;
     const char *worst_name = "";
-    const float *logits = m->backend->ops->output(m->plan, CO_OUTPUT_LOGITS);
+    const float *logits = m->backend->ops->output(m->backend->ops->plan(m->plans, 0),
+                                                  CO_OUTPUT_LOGITS);
     double off = from_golden(golden, "logits", logits, (size_t)GOLDEN_BATCH * CLASSES);
     for (int i = 0; i < c->graph->param_count; i++) {
         const co_tensor *tensor = &c->graph->params[i];
@@ -223,23 +143,26 @@ static void check_first_step(const machine *m, const golden_case *c, co_safetens
 
 static void test_variant(void **state)
 {
-    const variant *v = *state;
+    const subject *s = *state;
+    const co_plan_spec spec = {.batch = GOLDEN_BATCH, .mode = CO_TRAIN};
     co_error err;
     golden_case c;
     machine m;
+    void *momentum = NULL;
     double losses[GOLDEN_STEPS] = {0};
     double close = 0.0;
     double late = 0.0;
-    check(golden_case_open(v->model, &c, &err), &err);
-    if (!machine_open(&m, v, &c)) {
+    check(golden_case_open(s->model, &c, &err), &err);
+    if (!machine_open(&m, s->variant, c.graph, c.params, &c.map, &spec, 1)) {
         golden_case_close(&c);
         skip();
     }
+    check(co_alloc(c.graph->param_floats, sizeof(float), "momentum", &momentum, &err), &err);
     co_safetensors *golden = open_golden(&c);
     read_losses(&c, losses);
     for (int step = 0; step < GOLDEN_STEPS; step++) {
         co_batch batch = golden_case_batch(&c, step);
-        double loss = compute_gradient(&m, &batch);
+        double loss = machine_gradient(&m, &batch, CLASSES);
         double off = fabs(loss - losses[step]) / fabs(losses[step]);
         off = isfinite(off) ? off : INFINITY;
         if (step == 0) {
@@ -249,13 +172,14 @@ static void test_variant(void **state)
             close = fmax(close, off);
         }
         late = fmax(late, off);
-        update(&m, &c);
+        update(&m, &c, momentum);
     }
     print_message("  losses off by at most %.1e to step %d, %.1e to step %d\n", close, CLOSE_STEPS,
                   late, GOLDEN_STEPS);
     assert_true(close < CLOSE_TOLERANCE);
     assert_true(late < LATE_TOLERANCE);
     co_safetensors_close(golden);
+    co_free(momentum);
     machine_close(&m);
     golden_case_close(&c);
 }
@@ -272,17 +196,10 @@ static void test_distance_sees_a_difference(void **state)
     assert_true(isinf(distance(broken, truth, 4)));
 }
 
-#define VARIANTS(model)                                                                            \
-    {model, "ref", "auto", 1}, {model, "dnnl", "avx512", 1}, {model, "dnnl", "avx2", 1},           \
-        {model, "dnnl", "plain", 1},                                                               \
-    {                                                                                              \
-        model, "dnnl", "auto", 2                                                                   \
-    }
-
 int main(int argc, char **argv)
 {
-    static variant variants[] = {VARIANTS("lenet5"), VARIANTS("mnistnet")};
-    enum { COUNT = sizeof(variants) / sizeof(variants[0]) };
+    static const char *const models[] = {"lenet5", "mnistnet"};
+    enum { MODELS = sizeof(models) / sizeof(models[0]), COUNT = MODELS * GOLDEN_VARIANTS };
     if (argc == 3 && strcmp(argv[1], "--export") == 0) {
         co_error err;
         if (golden_export(argv[2], &err) != CO_OK) {
@@ -292,13 +209,15 @@ int main(int argc, char **argv)
         return 0;
     }
     char names[COUNT][64];
+    subject subjects[COUNT];
     struct CMUnitTest tests[COUNT + 1] = {cmocka_unit_test(test_distance_sees_a_difference)};
     for (int i = 0; i < COUNT; i++) {
-        const variant *v = &variants[i];
-        (void)snprintf(names[i], sizeof(names[i]), "%s: %s, %s, threads %d", v->model, v->backend,
-                       v->isa, v->threads);
+        const variant *v = &golden_variants[i % GOLDEN_VARIANTS];
+        subjects[i] = (subject){models[i / GOLDEN_VARIANTS], v};
+        (void)snprintf(names[i], sizeof(names[i]), "%s: %s, %s, threads %d", subjects[i].model,
+                       v->backend, v->isa, v->threads);
         tests[i + 1] = (struct CMUnitTest){
-            .name = names[i], .test_func = test_variant, .initial_state = &variants[i]};
+            .name = names[i], .test_func = test_variant, .initial_state = &subjects[i]};
     }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,81 +19,17 @@
 
 #include <cmocka.h>
 
+#include "golden/helper_machine.h"
 #include "golden/helper_residual.h"
 #include "state/safetensors.h"
-#include "train/loss.h"
 
 #define LOGITS_TOLERANCE   1e-5
 #define GRADIENT_TOLERANCE 1e-4
-
-/* One way to compute. oneDNN takes one instruction set per process, so each has its own. */
-typedef struct variant {
-    const char *backend;
-    const char *isa;
-    int threads;
-} variant;
-
-static const variant variants[] = {
-    {"ref", "auto", 1},   {"dnnl", "avx512", 1}, {"dnnl", "avx2", 1},
-    {"dnnl", "plain", 1}, {"dnnl", "auto", 2},
-};
-enum { VARIANTS = sizeof(variants) / sizeof(variants[0]) };
 
 typedef struct subject {
     const residual_row *row;
     const variant *variant;
 } subject;
-
-/* A backend that stands ready: plan 0 trains, plan 1 evaluates. */
-typedef struct machine {
-    co_team *team;
-    co_backend *backend;
-    co_model *model;
-    co_plans *plans;
-} machine;
-
-static void check(co_status status, const co_error *err)
-{
-    if (status != CO_OK) {
-        fail_msg("%s: %s", co_status_name(status), err->text);
-    }
-}
-
-/* false: this processor lacks the instruction set. */
-static bool machine_open(machine *m, const variant *v, const residual_case *c)
-{
-    co_error err;
-    const co_backend_options options = {.isa = v->isa};
-    const co_plan_spec specs[] = {
-        {.batch = c->row->batch, .mode = CO_TRAIN},
-        {.batch = c->row->batch, .mode = CO_EVAL},
-    };
-    *m = (machine){0};
-    check(co_team_create(v->threads, &m->team, &err), &err);
-    co_status status = co_backend_create(v->backend, &options, m->team, &m->backend, &err);
-    if (status == CO_UNSUPPORTED) {
-        print_message("  skipped: %s\n", err.text);
-        co_team_destroy(m->team);
-        return false;
-    }
-    check(status, &err);
-    const co_backend_ops *ops = m->backend->ops;
-    check(ops->model_create(m->backend, c->graph, &m->model, &err), &err);
-    memcpy(m->model->params, c->params, c->graph->param_floats * sizeof(float));
-    co_graph_init_stats(c->graph, m->model->stats);
-    check(ops->refresh(m->model, 0, c->graph->param_floats, &err), &err);
-    check(ops->plans_create(m->model, specs, 2, NULL, &m->plans, &err), &err);
-    return true;
-}
-
-static void machine_close(machine *m)
-{
-    const co_backend_ops *ops = m->backend->ops;
-    ops->plans_destroy(m->plans);
-    ops->model_destroy(m->model);
-    ops->destroy(m->backend);
-    co_team_destroy(m->team);
-}
 
 static co_safetensors *open_golden(const residual_case *c)
 {
@@ -159,24 +95,8 @@ static double from_golden(co_safetensors *golden, const char *prefix, const co_t
 
 static void run_step(machine *m, const co_batch *batch, co_safetensors *golden)
 {
-    co_error err;
-    const co_backend_ops *ops = m->backend->ops;
-    co_plan *plan = ops->plan(m->plans, 0);
-    const co_loss_term term = {.kind = CO_LOSS_CROSS_ENTROPY,
-                               .row_end = batch->rows,
-                               .labels = batch->labels,
-                               .weight = 1.0f};
-    co_score score = {0};
     float truth[1] = {0.0f};
-    check(ops->forward(plan, batch, &err), &err);
-    double loss = co_loss_compute(&term, 1, batch->rows, RESIDUAL_CLASSES,
-                                  ops->output(plan, CO_OUTPUT_LOGITS),
-                                  ops->output_gradient(plan, CO_OUTPUT_LOGITS), &score);
-    int phases = 0;
-    ops->phases(plan, &phases);
-    for (int i = 0; i < phases; i++) {
-        check(ops->backward(plan, i, &err), &err);
-    }
+    double loss = machine_gradient(m, batch, RESIDUAL_CLASSES);
     read_golden(golden, "", "loss", 1, truth);
     double off = fabs(loss - (double)truth[0]) / (double)truth[0];
     print_message("  loss off by %.1e\n", off);
@@ -236,8 +156,12 @@ static void test_row(void **state)
     co_error err;
     residual_case c;
     machine m;
+    const co_plan_spec specs[] = {
+        {.batch = row->batch, .mode = CO_TRAIN},
+        {.batch = row->batch, .mode = CO_EVAL},
+    };
     check(residual_case_open(row, row->pick, 1, &c, &err), &err);
-    if (!machine_open(&m, s->variant, &c)) {
+    if (!machine_open(&m, s->variant, c.graph, c.params, NULL, specs, 2)) {
         residual_case_close(&c);
         skip();
     }
@@ -333,8 +257,8 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_summaries_tell_a_difference)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    for (int i = 0; i < VARIANTS; i++) {
-        failed += !passes_in_own_process(&variants[i]);
+    for (int i = 0; i < GOLDEN_VARIANTS; i++) {
+        failed += !passes_in_own_process(&golden_variants[i]);
     }
     return failed;
 }
