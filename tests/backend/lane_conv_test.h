@@ -111,10 +111,11 @@ static inline void conv_expect(const conv_case *c, const char *what, double erro
     const co_lane_conv *d = &c->d;
     if (!(error <= tolerance)) {
         print_message("%s seed %u, %s: error %g. rows %d, %d->%d channels, %dx%d, kernel %dx%d, "
-                      "stride %dx%d, pad %dx%d, groups %d, halo %d, relu %d, pool %d\n",
+                      "stride %dx%d, pad %dx%d, groups %d, halo %d, relu %d, pool %d%s\n",
                       c->ops->name, c->seed, what, error, d->rows, d->in_channels, d->out_channels,
                       d->in_h, d->in_w, d->kernel_h, d->kernel_w, d->stride_h, d->stride_w,
-                      d->pad_h, d->pad_w, d->groups, d->in_halo, d->relu, d->pool);
+                      d->pad_h, d->pad_w, d->groups, d->in_halo, d->relu, d->pool,
+                      d->pool_row ? " (rows)" : "");
     }
     assert_true(error <= tolerance);
 }
@@ -124,14 +125,15 @@ static inline void conv_check_forward(const conv_case *c)
     const co_lane_conv *d = &c->d;
     int per = d->out_channels * d->y_h * d->y_w;
     int k = d->pool > 1 ? d->pool : 1;
+    int high = d->pool_row ? 1 : k;
     double *want = test_doubles((size_t)d->rows * (size_t)per);
     for (int e = 0; e < d->rows * per; e++) {
         int plane = e / (d->y_h * d->y_w);
         int y = e / d->y_w % d->y_h;
         int x = e % d->y_w;
         double best = -INFINITY;
-        for (int p = 0; p < k * k; p++) {
-            int row = y * k + p / k;
+        for (int p = 0; p < high * k; p++) {
+            int row = y * high + p / k;
             int col = x * k + p % k;
             double v =
                 c->conv[((size_t)plane * (size_t)d->used_h + (size_t)row) * (size_t)d->used_w +
@@ -197,6 +199,7 @@ static inline conv_gradient conv_make_dy(const conv_case *c)
         return g;
     }
     int k = d->pool;
+    int high = d->pool_row ? 1 : k;
     int per_pooled = d->out_channels * d->y_h * d->y_w;
     size_t floats = co_lane_floats(d->rows, (size_t)per_pooled, d->lanes);
     float *x = test_to_lanes(c->x, d->rows, d->in_channels, d->in_h, d->in_w, d->in_halo, d->lanes,
@@ -215,14 +218,14 @@ static inline conv_gradient conv_make_dy(const conv_case *c)
      */
     for (int e = 0; e < d->rows * per_pooled; e++) {
         int plane = e / (d->y_h * d->y_w);
-        int row = e / d->y_w % d->y_h * k;
+        int row = e / d->y_w % d->y_h * high;
         int col = e % d->y_w * k;
         size_t base = ((size_t)plane * (size_t)d->used_h + (size_t)row) * (size_t)d->used_w +
                       (size_t)col;
         int place = 0;
         double best = -INFINITY;
         double second = -INFINITY;
-        for (int p = 0; p < k * k; p++) {
+        for (int p = 0; p < high * k; p++) {
             double v = c->conv[base + (size_t)(p / k * d->used_w + p % k)];
             if (v > best) {
                 second = best;
@@ -234,7 +237,7 @@ static inline conv_gradient conv_make_dy(const conv_case *c)
         }
         bool near = best - second < 1e-3 || fabs(best) < 1e-3;
         bool cut = d->relu && best <= 0.0;
-        for (int p = 0; p < k * k; p++) {
+        for (int p = 0; p < high * k; p++) {
             size_t at = base + (size_t)(p / k * d->used_w + p % k);
             int n = plane / d->out_channels;
             float got = test_lane_at(g.lanes, (int)per, d->lanes, n, (int)(at - (size_t)n * per));

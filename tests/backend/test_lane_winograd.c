@@ -113,9 +113,15 @@ static co_lane_conv random_line(co_rng *rng, const co_lane_ops *ops)
         if (d.in_h > 1 && d.in_w > d.kernel_w && test_pick(rng, 0, 1) == 0) {
             d.algorithm[CO_LANE_FORWARD] = CO_LANE_DIRECT; /* pooled: the gradients are opened */
             d.pool = 2;
+        } else if (test_pick(rng, 0, 1) == 0) {
+            d.pool = test_pick(rng, 2, 15);
+            d.pool_row = true;
+            assert_true(co_lane_conv_can_pool_row(&d, d.pool));
         }
         co_lane_conv_init(&d, ops->lanes);
-        return d;
+        if (d.y_h > 0 && d.y_w > 0) {
+            return d;
+        }
     }
 }
 
@@ -137,7 +143,7 @@ static void test_random_lines(void **state)
 /* Several chunks to a row, their last one shorter; as many channels as candlenet, and odd ones. */
 static void check_long_lines(const co_lane_ops *ops)
 {
-    static const int shapes[][4] = {{3, 128, 128, 10}, {17, 35, 50, 11}, {1, 130, 21, 7}};
+    static const int shapes[][5] = {{3, 128, 128, 10, 10}, {17, 35, 50, 11, 0}, {1, 130, 21, 7, 3}};
     for (uint32_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         co_lane_conv d = {.rows = shapes[i][0],
                           .in_channels = shapes[i][1],
@@ -149,7 +155,9 @@ static void check_long_lines(const co_lane_ops *ops)
                           .stride_h = 1,
                           .stride_w = 1,
                           .groups = 1,
-                          .relu = true};
+                          .relu = true,
+                          .pool = shapes[i][4],
+                          .pool_row = shapes[i][4] > 1};
         co_lane_conv_init(&d, ops->lanes);
         co_lane_conv_choose(&d);
         for (int pass = 0; pass < 3; pass++) {

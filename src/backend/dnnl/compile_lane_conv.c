@@ -171,6 +171,13 @@ static bool is_square_pool(const co_layer *l)
            p->pad_w == 0;
 }
 
+static bool is_row_pool(const co_layer *l)
+{
+    const co_pool2d *p = &l->u.pool;
+    return l->kind == CO_LAYER_MAX_POOL && p->kernel_h == 1 && p->stride_h == 1 &&
+           p->stride_w == p->kernel_w && p->pad_h == 0 && p->pad_w == 0;
+}
+
 /* What was fused: up to `last`; a channel dropout passed on the way moves behind the node. */
 typedef struct fused {
     int last;
@@ -195,6 +202,10 @@ static fused fuse(co_compile *c, int layer, co_lane_conv *d)
         } else if (is_square_pool(l) && d->pool <= 1 &&
                    co_lane_conv_can_pool(d, l->u.pool.kernel_h)) {
             d->pool = l->u.pool.kernel_h;
+        } else if (is_row_pool(l) && d->pool <= 1 &&
+                   co_lane_conv_can_pool_row(d, l->u.pool.kernel_w)) {
+            d->pool = l->u.pool.kernel_w;
+            d->pool_row = true;
         } else if (c->train || (l->kind != CO_LAYER_CHANNEL_DROPOUT && /* nothing in evaluation */
                                 l->kind != CO_LAYER_DROPOUT)) {
             break;

@@ -68,9 +68,10 @@ void co_lane_conv_init(co_lane_conv *d, int lanes)
     d->out_h = (d->in_h + 2 * d->pad_h - d->kernel_h) / d->stride_h + 1;
     d->out_w = (d->in_w + 2 * d->pad_w - d->kernel_w) / d->stride_w + 1;
     int k = co_max(1, d->pool);
-    d->y_h = d->out_h / k;
+    int rows = d->pool_row ? 1 : k;
+    d->y_h = d->out_h / rows;
     d->y_w = d->out_w / k;
-    d->used_h = d->y_h * k;
+    d->used_h = d->y_h * rows;
     d->used_w = d->y_w * k;
 }
 
@@ -150,7 +151,7 @@ void co_lane_conv_choose(co_lane_conv *d)
     for (int pass = CO_LANE_FORWARD; pass <= CO_LANE_WEIGHTS; pass++) {
         d->algorithm[pass] = pays ? CO_LANE_WINOGRAD : CO_LANE_DIRECT;
     }
-    if (pays && d->pool > 1 && !co_lane_conv_can_pool(d, d->pool)) {
+    if (pays && d->pool > 1 && !d->pool_row && !co_lane_conv_can_pool(d, d->pool)) {
         d->algorithm[CO_LANE_FORWARD] = CO_LANE_DIRECT;
     }
 }
@@ -163,11 +164,22 @@ bool co_lane_conv_can_pool(const co_lane_conv *d, int pool)
     return pool >= 1 && pool <= 15;
 }
 
+bool co_lane_conv_can_pool_row(const co_lane_conv *d, int pool)
+{
+    bool winograd = d->algorithm[CO_LANE_FORWARD] == CO_LANE_WINOGRAD &&
+                    d->algorithm[CO_LANE_DATA] == CO_LANE_WINOGRAD &&
+                    d->algorithm[CO_LANE_WEIGHTS] == CO_LANE_WINOGRAD;
+    return winograd && co_lane_conv_is_line(d) && pool >= 1 && pool <= 15;
+}
+
 bool co_lane_conv_takes_pooled(const co_lane_conv *d, co_lane_pass pass)
 {
     enum { CHANNELS = 3 }; /* a direct gradient opens dpooled once per input channel */
     if (d->pool <= 1 || pass == CO_LANE_FORWARD) {
         return false;
+    }
+    if (d->pool_row) {
+        return true;
     }
     if (d->algorithm[pass] == CO_LANE_WINOGRAD) {
         return !co_lane_conv_is_line(d) && (d->pool == 2 || d->pool == 4);

@@ -54,10 +54,11 @@ typedef struct co_lane_conv {
     int rows; /* images of the batch */
     int in_channels, in_h, in_w;
     int out_channels, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, groups;
-    int in_halo; /* x is stored with this many zeros around each plane (what `input` can write):
-                  * [I][in_h + 2 halo][in_w + 2 halo][L]; dx never has one */
-    bool relu;   /* with pool: before or after it, the result is the same */
-    int pool;    /* 0 or 1: none; k: k x k max pooling, y is then the pooled output, k <= 15 */
+    int in_halo;   /* x is stored with this many zeros around each plane (what `input` can write):
+                    * [I][in_h + 2 halo][in_w + 2 halo][L]; dx never has one */
+    bool relu;     /* with pool: before or after it, the result is the same */
+    int pool;      /* 0 or 1: none; k: k x k max pooling, y is then the pooled output, k <= 15 */
+    bool pool_row; /* windows of 1 x k instead: where co_lane_conv_can_pool_row */
     co_lane_algorithm algorithm[3]; /* per pass; co_lane_conv_choose fills it */
     /* set by co_lane_conv_init */
     int lanes, bundles;
@@ -267,6 +268,9 @@ bool co_lane_conv_has_winograd(const co_lane_conv *d);
 void co_lane_conv_choose(co_lane_conv *d);
 /* true when `pool` can be fused for the algorithms of d (any k when direct, 2 or 4 in Winograd). */
 bool co_lane_conv_can_pool(const co_lane_conv *d, int pool);
+/* true when max pooling by windows of 1 x `pool` can be fused: all passes are Winograd's in one
+ * dimension. */
+bool co_lane_conv_can_pool_row(const co_lane_conv *d, int pool);
 /* true when the pass (DATA or WEIGHTS) of a pooled convolution reads dpooled and pool_index by
  * itself: if both passes do, nobody needs conv_unpool and dy, which is the faster way. */
 bool co_lane_conv_takes_pooled(const co_lane_conv *d, co_lane_pass pass);
