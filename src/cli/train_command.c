@@ -235,6 +235,15 @@ static double images_per_second(const co_train_result *result)
                                        : (double)NAN;
 }
 
+/* What a step waits for other workers and copies between them. */
+static double communication_ms(const train_command *t)
+{
+    const co_train_result *result = &t->progress.result;
+    return result->communication_steps > 0 && !co_comm_alone(t->comm)
+               ? 1e3 * result->communication_seconds / (double)result->communication_steps
+               : (double)NAN;
+}
+
 static void announce_end(const train_command *t)
 {
     const co_train_result *result = &t->progress.result;
@@ -246,15 +255,9 @@ static void announce_end(const train_command *t)
         .test_accuracy = co_score_accuracy(&result->test),
         .test_loss = co_score_loss(&result->test),
         .images_per_second = images_per_second(result),
+        .communication_ms = communication_ms(t),
     };
     co_announce(co_monitor_announcer(t->monitor), &event);
-}
-
-/* What a step waits for other workers and copies between them. */
-static double communication_ms(const train_command *t)
-{
-    const uint64_t steps = t->progress.result.steps;
-    return steps > 0 ? 1e3 * t->job->strategy->exposed_seconds / (double)steps : (double)NAN;
 }
 
 static co_status write_summary(train_command *t, co_error *err)
