@@ -3,7 +3,8 @@
 . tests/e2e/lib.sh
 
 stripped() {
-    sed -E 's/,"(seconds|duration|img_per_s|communication(_max)?_ms|wall)":[-0-9.e+]*//g' "$1/metrics.jsonl"
+    sed -E 's/,"(seconds|duration|img_per_s|communication(_max)?_ms|wall)":[-0-9.e+]*//g' \
+        "$1/metrics.jsonl"
     rev "$1/metrics.csv" | cut -d, -f6- | rev
 }
 
