@@ -27,7 +27,7 @@ double co_allreduce_all_squares(const co_allreduce *all)
 
 co_status co_allreduce_tell(co_allreduce *all, double sum_squares, co_reduction *out, co_error *err)
 {
-    const co_facts mine = {sum_squares, all->base.loss, all->base.stop ? 1.0 : 0.0};
+    const co_facts mine = {sum_squares, all->base.loss, all->base.stop, all->base.save};
     if (all->groups == 1) { /* the window is cheaper than messages */
         co_allreduce_slot(all, all->member)->facts = mine;
         CO_TRY(co_window_barrier(all->window, err));
@@ -40,7 +40,8 @@ co_status co_allreduce_tell(co_allreduce *all, double sum_squares, co_reduction 
     for (int i = 0; i < all->comm->size; i++) {
         out->sum_squares += all->facts[all->owner[i]].sum_squares;
         out->loss += all->facts[i].loss;
-        out->stop = out->stop || all->facts[i].stop > 0.0;
+        out->stop = out->stop || all->facts[i].stop != 0;
+        out->save = out->save || all->facts[i].save != 0;
     }
     out->loss /= all->comm->size;
     return CO_OK;

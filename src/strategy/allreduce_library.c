@@ -9,9 +9,10 @@
 /* ---- fast ---- */
 
 enum {
-    TAIL_FLOATS = CO_SHARE_UNIT, /* behind the gradients: loss and stop travel with them */
+    TAIL_FLOATS = CO_SHARE_UNIT, /* behind the gradients: loss and wishes travel with them */
     TAIL_LOSS = 0,
     TAIL_STOP = 1,
+    TAIL_SAVE = 2,
 };
 
 static co_status start_bucket(co_allreduce *all, co_range bucket, co_error *err)
@@ -20,6 +21,7 @@ static co_status start_bucket(co_allreduce *all, co_range bucket, co_error *err)
         float *tail = all->base.model->grads + all->floats;
         tail[TAIL_LOSS] = (float)all->base.loss;
         tail[TAIL_STOP] = all->base.stop ? 1.0F : 0.0F;
+        tail[TAIL_SAVE] = all->base.save ? 1.0F : 0.0F;
         bucket.end += TAIL_FLOATS;
     }
     return co_allreduce_add_up(all, bucket, err);
@@ -39,6 +41,7 @@ static co_status sum_buckets(co_allreduce *all, co_reduction *out, co_error *err
     model->backend->ops->scale(model->backend, all->floats, all->after, model->grads);
     out->loss = model->grads[all->floats + TAIL_LOSS] / (double)all->comm->size;
     out->stop = model->grads[all->floats + TAIL_STOP] > 0.0F;
+    out->save = model->grads[all->floats + TAIL_SAVE] > 0.0F;
     out->sum_squares = co_allreduce_all_squares(all);
     return CO_OK;
 }
