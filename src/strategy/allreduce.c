@@ -303,9 +303,11 @@ static co_status set_up(co_allreduce *all, co_error *err)
     CO_TRY(allocate(all, err));
     CO_TRY(deal_shares(all, err));
     if (all->options.adasum) {
+        all->base.repeatable = true;
         return co_allreduce_open_adasum(all, err);
     }
     bool library = all->members == 1 && !all->options.ordered && !all->options.bf16;
+    all->base.repeatable = !library;
     return library ? co_allreduce_open_library(all, err) : co_allreduce_open_shares(all, err);
 }
 

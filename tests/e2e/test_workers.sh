@@ -76,6 +76,8 @@ train groups3 $six --reduce ordered --memory-group 3
 same whole6 groups3
 train fast3 $six --memory-group 3
 close whole6 fast3 1e-5
+train fast3again $six --memory-group 3
+same fast3 fast3again
 [ "$(weights whole6)" != "$(weights fast3)" ] || fail "groups of three do not add up by themselves"
 grep -q '"hosts": 2' "$TMP/fast3/env.json" || fail "no groups: $(grep hosts "$TMP/fast3/env.json")"
 
