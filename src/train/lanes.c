@@ -54,7 +54,7 @@ co_status co_lanes_align(co_comm *comm, uint64_t *start_ns, co_error *err)
     if (comm->simulated) {
         return CO_OK; /* all have the clock of the simulation */
     }
-    co_comm_at(comm, 0, "comparing clocks");
+    co_comm_at(comm, 0, "clocks");
     if (comm->rank > 0) {
         CO_TRY(answer(comm, err));
         return co_comm_receive(comm, start_ns, sizeof(*start_ns), 0, TAG_CLOCK, err);

@@ -33,6 +33,8 @@ cmp <(sed 's/,"img_per_s.*//' "$TMP/first/metrics.jsonl") \
 [ "$(seconds first)" = "$(seconds second)" ] || fail "virtual time differs"
 sim one_host --workers 4 --cluster "{per_host: 4}" "${cost[@]}"
 [ "$(weights first)" = "$(weights one_host)" ] || fail "one host or four: other weights"
+sim two_hosts --workers 4 --cluster "{per_host: 2}" "${cost[@]}"
+[ "$(weights first)" = "$(weights two_hosts)" ] || fail "two hosts or four: other weights"
 if command -v mpirun >/dev/null && "$COHORT" doctor | grep -q 'Open MPI *[0-9]'; then
     expect 0 "run folder" "$COHORT" train --workers 4 "${common[@]}" --run-dir "$TMP/real"
     [ "$(weights first)" = "$(weights real)" ] || fail "Open MPI and SimGrid: other weights"
