@@ -43,8 +43,8 @@ typedef struct co_allreduce_form {
 typedef struct co_facts {
     double sum_squares; /* of its share of the mean gradient */
     double loss;
-    float stop;
-    float save;
+    uint32_t stop;
+    uint32_t save;
 } co_facts;
 
 /* The beginning of a worker's part of the window; its gradients and weights follow. */

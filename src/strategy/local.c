@@ -73,6 +73,7 @@ co_status co_strategy_local(co_model *model, co_optimizer *optimizer, co_strateg
     strategy->ops = &local_ops;
     strategy->model = model;
     strategy->optimizer = optimizer;
+    strategy->repeatable = true;
     *out = strategy;
     return CO_OK;
 }

@@ -43,6 +43,7 @@ struct co_strategy {
     const co_strategy_ops *ops;
     co_model *model;         /* borrowed */
     co_optimizer *optimizer; /* borrowed */
+    bool repeatable;         /* the same gradients give the same bits in every run */
     /* Written by the trainer before the first `ready` of a step: */
     double loss; /* of this worker's samples */
     bool stop;   /* this worker was asked to stop */

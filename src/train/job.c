@@ -192,7 +192,7 @@ void co_job_close(co_job *job)
     co_ema_destroy(job->ema);
     co_free(job->gathered);
     co_free(job->own_stats);
-    co_free(job->scores);
+    co_free(job->records);
     co_optimizer_destroy(job->optimizer);
     co_schedule_destroy(job->schedule);
     co_loader_destroy(job->train_eval_loader);

@@ -120,9 +120,9 @@ co_status co_job_open_strategy(co_job *job, co_error *err)
         return co_strategy_local(job->model, job->optimizer, &job->strategy, err);
     }
     void *block = NULL;
-    CO_TRY(
-        co_alloc((size_t)job->comm->size, sizeof(co_score), "scores of the workers", &block, err));
-    job->scores = block;
+    CO_TRY(co_alloc((size_t)job->comm->size, sizeof(co_step_record), "records of the workers",
+                    &block, err));
+    job->records = block;
     const co_allreduce_options options = {
         .ordered = settings->reduce == CO_CONF_REDUCE_ORDERED,
         .messages = !settings->shared_memory,
@@ -136,20 +136,38 @@ co_status co_job_open_strategy(co_job *job, co_error *err)
     return open_norms(job, err);
 }
 
-co_status co_job_sum_score(const co_job *job, co_score *score, co_error *err)
+static void add_score(co_score *sum, const co_score *score)
+{
+    sum->loss_sum += score->loss_sum;
+    sum->rows += score->rows;
+    sum->correct += score->correct;
+    sum->correct5 += score->correct5;
+}
+
+co_status co_job_sum_record(const co_job *job, co_step_record *record, co_error *err)
 {
     if (co_comm_alone(job->comm)) {
+        record->longest = record->communication;
         return CO_OK;
     }
-    co_score sum = {0};
-    CO_TRY(co_comm_gather(job->comm, score, sizeof(*score), job->scores, err));
+    co_step_record sum = {0};
+    CO_TRY(co_comm_gather(job->comm, record, sizeof(*record), job->records, err));
     for (int w = 0; w < job->comm->size; w++) {
-        sum.loss_sum += job->scores[w].loss_sum;
-        sum.rows += job->scores[w].rows;
-        sum.correct += job->scores[w].correct;
-        sum.correct5 += job->scores[w].correct5;
+        const co_step_record *one = &job->records[w];
+        add_score(&sum.step, &one->step);
+        add_score(&sum.epoch, &one->epoch);
+        sum.communication += one->communication / job->comm->size;
+        sum.longest = one->communication > sum.longest ? one->communication : sum.longest;
     }
-    *score = sum;
+    *record = sum;
+    return CO_OK;
+}
+
+co_status co_job_sum_score(const co_job *job, co_score *score, co_error *err)
+{
+    co_step_record record = {.step = *score};
+    CO_TRY(co_job_sum_record(job, &record, err));
+    *score = record.step;
     return CO_OK;
 }
 

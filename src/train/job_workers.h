@@ -23,7 +23,16 @@ CO_MUST_CHECK co_status co_job_deal_samples(co_job *job, co_error *err);
 int co_job_loader_threads(const co_job *job);
 void co_job_read_costs(co_job *job);
 CO_MUST_CHECK co_status co_job_open_strategy(co_job *job, co_error *err);
-/* The sum of all workers' scores, in the order of the workers. */
+/* What a worker gives to the record of a step. */
+typedef struct co_step_record {
+    co_score step;
+    co_score epoch;       /* so far */
+    double communication; /* seconds */
+    double longest;       /* of the worker that took longest: filled in by the sum */
+} co_step_record;
+
+/* The sums over all workers, in their order; of `communication` the mean. */
+CO_MUST_CHECK co_status co_job_sum_record(const co_job *job, co_step_record *record, co_error *err);
 CO_MUST_CHECK co_status co_job_sum_score(const co_job *job, co_score *score, co_error *err);
 
 #endif

@@ -33,6 +33,8 @@ cmp <(sed 's/,"img_per_s.*//' "$TMP/first/metrics.jsonl") \
 [ "$(seconds first)" = "$(seconds second)" ] || fail "virtual time differs"
 sim one_host --workers 4 --cluster "{per_host: 4}" "${cost[@]}"
 [ "$(weights first)" = "$(weights one_host)" ] || fail "one host or four: other weights"
+sim two_hosts --workers 4 --cluster "{per_host: 2}" "${cost[@]}"
+[ "$(weights first)" = "$(weights two_hosts)" ] || fail "two hosts or four: other weights"
 if command -v mpirun >/dev/null && "$COHORT" doctor | grep -q 'Open MPI *[0-9]'; then
     expect 0 "run folder" "$COHORT" train --workers 4 "${common[@]}" --run-dir "$TMP/real"
     [ "$(weights first)" = "$(weights real)" ] || fail "Open MPI and SimGrid: other weights"
@@ -55,9 +57,17 @@ between "$(seconds one_host)" 0.84 0.86
 # A host of half the speed holds all others up.
 sim slow --workers 4 --cluster "{speeds: {2: 0.5}}" "${cost[@]}"
 between "$(seconds slow)" 1.68 1.70
+# Three of four wait 42 ms for it in every step.
+between "$(number communication_ms_per_step "$TMP/slow/summary.json")" 31.5 32
+sed -n 's/.*"communication_max_ms":\([0-9.]*\).*/\1/p' "$TMP/slow/metrics.jsonl" |
+    awk '$1 < 42 || $1 > 42.5 { exit 1 } END { exit NR != 20 }' || fail "the longest wait"
 # 61,720 floats at 1 MB/s: more than 20 x 0.25 s.
 sim narrow --workers 4 --cluster "{bandwidth: 1MBps, per_rack: 2}" "${cost[@]}"
 between "$(seconds narrow)" 5.8 30
+# What is not computing is communication.
+between "$(number communication_ms_per_step "$TMP/narrow/summary.json")" \
+    "$(awk -v s="$(seconds narrow)" 'BEGIN { print (s / 20 - 0.042) * 999 }')" \
+    "$(awk -v s="$(seconds narrow)" 'BEGIN { print (s / 20 - 0.042) * 1001 }')"
 [ "$(weights first)" = "$(weights narrow)" ] || fail "the network changes the weights"
 
 expect 2 "--cluster:1:13: bandwidth must be a number above 0 with its unit" "$COHORT" sim \

@@ -39,6 +39,16 @@ train two --workers 2 --batch-size 64 $small
 train four --workers 4 --batch-size 32 $small
 close one two 2e-6
 close one four 2e-6
+# What a step waits and copies is told, but for a single worker.
+grep -q communication "$TMP/one/metrics.jsonl" && fail "one worker waits"
+grep -q '"communication_ms_per_step": null' "$TMP/one/summary.json" || fail "one worker waits"
+grep '"event":"step"' "$TMP/two/metrics.jsonl" | awk -F'"communication(_max)?_ms":' '
+    { if (!($2 + 0 > 0 && $3 + 0 >= $2 + 0)) bad = 1 } END { exit bad || NR != 30 }' ||
+    fail "communication: $(tail -2 "$TMP/two/metrics.jsonl")"
+at_least "$(number communication_ms_per_step "$TMP/two/summary.json")" 0.001 ||
+    fail "no communication in the summary"
+grep -q 'communication .* ms per step' "$TMP/two/log.txt" || fail "no communication in the log"
+
 grep -q '"workers": 4' "$TMP/four/env.json" || fail "env.json does not say how many workers"
 [ -s "$TMP/four/log.3.txt" ] || fail "the last worker has no log"
 
@@ -66,6 +76,8 @@ train groups3 $six --reduce ordered --memory-group 3
 same whole6 groups3
 train fast3 $six --memory-group 3
 close whole6 fast3 1e-5
+train fast3again $six --memory-group 3
+same fast3 fast3again
 [ "$(weights whole6)" != "$(weights fast3)" ] || fail "groups of three do not add up by themselves"
 grep -q '"hosts": 2' "$TMP/fast3/env.json" || fail "no groups: $(grep hosts "$TMP/fast3/env.json")"
 
