@@ -82,6 +82,7 @@ static co_status open_training(co_job *job, const co_dataset_info *like, co_erro
     const co_settings *settings = job->settings;
     /* The strategy is opened by all together: who cannot come says so before. */
     CO_TRY(co_comm_agree(job->comm, open_own_parts(job, like, err), err));
+    CO_TRY(co_job_compare_data(job, err));
     co_job_read_costs(job);
     CO_TRY(co_job_open_strategy(job, err));
     if (settings->checkpoint != NULL && settings->resume == NULL) {
@@ -191,7 +192,7 @@ void co_job_close(co_job *job)
     co_ema_destroy(job->ema);
     co_free(job->gathered);
     co_free(job->own_stats);
-    co_free(job->scores);
+    co_free(job->records);
     co_optimizer_destroy(job->optimizer);
     co_schedule_destroy(job->schedule);
     co_loader_destroy(job->train_eval_loader);

@@ -56,8 +56,8 @@ typedef struct co_job {
     co_schedule *schedule;
     co_optimizer *optimizer;
     co_strategy *strategy;
-    co_ema *ema;      /* NULL without --ema-decay */
-    co_score *scores; /* (workers) gathered from them; NULL when there is one */
+    co_ema *ema;                    /* NULL without --ema-decay */
+    struct co_step_record *records; /* (workers) gathered from them; NULL when there is one */
     float *own_stats; /* (statistics) this worker's, while all use common ones; or NULL */
     float *gathered;  /* (parameters) gradients of a step's batches; NULL without --accumulate */
     co_costs costs;   /* declared computing time; all 0 but in a simulation */

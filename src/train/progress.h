@@ -24,6 +24,8 @@ typedef struct co_train_result {
     uint64_t skipped;          /* steps left out by --nan-policy skip */
     double first_step_seconds; /* from the announcer's start until the first step was done; of this
                                   process, not kept */
+    double communication_seconds; /* of steps that were logged: mean over the workers; likewise */
+    uint64_t communication_steps;
 } co_train_result;
 
 /* One of the best models so far. */

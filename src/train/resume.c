@@ -227,10 +227,7 @@ free_then:
 /* Sums that the MPI library adds up have no order that could be repeated. */
 static void tell_order(const co_job *job, const co_announcer *announcer)
 {
-    const co_settings *settings = job->settings;
-    bool window = job->comm->hosts == 1 && settings->shared_memory;
-    if (!co_comm_alone(job->comm) && settings->reduce == CO_CONF_REDUCE_FAST && !window &&
-        !settings->bf16_allreduce && !settings->use_adasum) {
+    if (job->strategy->any_order) {
         co_announce_note(announcer, CO_LEVEL_NOTE,
                          "the MPI library adds the gradients up: the result may differ in its last "
                          "bits from that of a run that was not stopped; --reduce ordered promises "

@@ -4,7 +4,8 @@
  *     probe collect COUNT   sums, gathers and broadcasts against what they must give
  *     probe window BYTES    shared memory inside a host, and its barrier
  *     probe agree RANK      that rank fails; all must hear of it
- *     probe late RANK       that rank never arrives (deadline 2 s) */
+ *     probe late RANK       that rank never arrives (deadline 2 s)
+ * A third word is the number of a host's ranks that share memory at most. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,12 +174,12 @@ static co_status run(co_comm *comm, const char *what, const char *value, co_erro
 
 __attribute__((visibility("default"))) int main(int argc, char *argv[])
 {
-    if (argc != 3) {
+    if (argc < 3) {
         return CO_USAGE;
     }
     co_comm *comm = NULL;
     co_error err = {0};
-    co_status status = co_engine_linked.open(&comm, &err);
+    co_status status = co_engine_linked.open(argc > 3 ? atoi(argv[3]) : 0, &comm, &err);
     if (status == CO_OK) {
         status = run(comm, argv[1], argv[2], &err);
         printf("rank %d of %d, host %d of %d: %s%s\n", comm->rank, comm->size, comm->host,
