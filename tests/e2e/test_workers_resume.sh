@@ -137,4 +137,21 @@ expect 3 "but rank 0 has 118 and 30 (2): give all hosts the same files" \
     mpirun -q --oversubscribe --bind-to none \
     -n 1 -wdir "$TMP/a" "$program" train "${bad[@]}" --dataset-dir nt3 --run-dir "$TMP/x" : \
     -n 1 -wdir "$TMP/b" "$program" train "${bad[@]}" --dataset-dir nt3 --run-dir "$TMP/x"
+
+# Hosts that do not share the run folder: only the first one's has checkpoints.
+apart() { # CODE arguments...
+    local want=$1 code
+    shift
+    mpirun -q --oversubscribe --bind-to none \
+        -n 1 -wdir "$TMP/a" "$program" train --run-dir apart --quiet --threads 1 "$@" : \
+        -n 1 -wdir "$TMP/b" "$program" train --run-dir apart --quiet --threads 1 "$@" \
+        >"$TMP/out" 2>&1
+    code=$?
+    [ $code -eq "$want" ] || fail "apart: exit $code, not $want: $(cat "$TMP/out")"
+}
+apart 75 "${common[@]}" --batch-size 16 --stop-at-step 7
+[ ! -e "$TMP/b/apart/checkpoints" ] || fail "the second worker has checkpoints"
+apart 0 --resume auto
+train 0 together --workers 2 --batch-size 16
+same together a/apart
 finish
