@@ -186,6 +186,12 @@ static co_status complete(co_strategy *strategy, co_error *err)
     return CO_OK;
 }
 
+static co_status show_gradient(co_strategy *strategy, co_error *err)
+{
+    co_allreduce *all = co_allreduce_of(strategy);
+    return all->members > 1 ? co_allreduce_show_regions(all, err) : CO_OK;
+}
+
 static void destroy(co_strategy *strategy)
 {
     co_allreduce *all = co_allreduce_of(strategy);
@@ -218,6 +224,7 @@ static const co_strategy_ops allreduce_ops = {
     .reduce = reduce,
     .apply = apply,
     .complete = complete,
+    .show_gradient = show_gradient,
     .state = co_strategy_no_state,
 };
 

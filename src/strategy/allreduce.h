@@ -162,5 +162,7 @@ co_slot *co_allreduce_slot(const co_allreduce *all, int member);
 float *co_allreduce_grads(const co_allreduce *all, int member);
 /* All members have updated their regions of the weights: takes those of the others. */
 co_status co_allreduce_take_regions(co_allreduce *all, co_error *err);
+/* After that: rank 0 takes the others' regions of the gradient. */
+co_status co_allreduce_show_regions(co_allreduce *all, co_error *err);
 
 #endif

@@ -61,6 +61,7 @@ static const co_strategy_ops local_ops = {
     .reduce = local_reduce,
     .apply = local_apply,
     .complete = local_complete,
+    .show_gradient = local_complete, /* it is whole, too */
     .state = co_strategy_no_state,
 };
 

@@ -36,6 +36,8 @@ typedef struct co_strategy_ops {
     co_status (*apply)(co_strategy *strategy, const co_hyper *hyper, co_error *err);
     /* All workers together: the optimizer's state becomes whole on each, for a checkpoint. */
     co_status (*complete)(co_strategy *strategy, co_error *err);
+    /* Likewise after apply: the first worker's gradient becomes whole, for those who watch. */
+    co_status (*show_gradient)(co_strategy *strategy, co_error *err);
     co_status (*state)(co_strategy *strategy, co_visitor *visitor, co_error *err);
 } co_strategy_ops;
 

@@ -82,6 +82,7 @@ static co_status open_training(co_job *job, const co_dataset_info *like, co_erro
     const co_settings *settings = job->settings;
     /* The strategy is opened by all together: who cannot come says so before. */
     CO_TRY(co_comm_agree(job->comm, open_own_parts(job, like, err), err));
+    CO_TRY(co_job_compare_data(job, err));
     co_job_read_costs(job);
     CO_TRY(co_job_open_strategy(job, err));
     if (settings->checkpoint != NULL && settings->resume == NULL) {

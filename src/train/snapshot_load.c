@@ -157,6 +157,7 @@ co_status co_snapshot_read(const co_committed *committed, int rank, const co_sna
 typedef struct states {
     char **text; /* (workers) of ranks 1, 2, ... */
     size_t *bytes;
+    int workers; /* 0: not read */
 } states;
 
 static void free_states(states *s, int workers)
@@ -180,6 +181,7 @@ static co_status read_states(const co_committed *committed, int workers, states 
         co_snapshot_state_file(name, rank);
         CO_TRY(co_committed_read(committed, name, &s->text[rank], &s->bytes[rank], err));
     }
+    s->workers = workers;
     return CO_OK;
 }
 
@@ -204,7 +206,7 @@ static co_status share_buffers(co_job *job, co_progress *progress, co_error *err
 
 static co_status send_states(co_comm *comm, const states *s, co_error *err)
 {
-    for (int rank = 1; rank < comm->size; rank++) {
+    for (int rank = 1; rank < s->workers; rank++) {
         const uint64_t bytes = s->bytes[rank];
         CO_TRY(co_comm_send(comm, &bytes, sizeof(bytes), rank, CO_SNAPSHOT_TAG_STATE, err));
         CO_TRY(co_comm_send(comm, s->text[rank], bytes, rank, CO_SNAPSHOT_TAG_STATE, err));

@@ -375,6 +375,7 @@ static co_status tell_step(worker *w, const step_report *report, co_error *err)
         announce_step(w, report, &record);
     }
     if (every > 0 && step % every == 0) {
+        CO_TRY(job->strategy->ops->show_gradient(job->strategy, err));
         co_announce_histograms(w->options->announcer, job->model, step, w->progress->epoch + 1);
     }
     return CO_OK;

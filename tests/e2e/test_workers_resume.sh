@@ -96,4 +96,62 @@ train 1 nan --workers 2 --batch-size 16 --lr 1000 --optimizer sgd --checkpoint-e
     --checkpoint-wait --nan-policy rollback --rollback-max 2 --rollback-lr 0.9
 grep -q "after 2 rollbacks" "$TMP/out" || fail "rollback: $(cat "$TMP/out")"
 grep -q "(rollback 2 of 2)" "$TMP/nan/log.1.txt" || fail "the second worker's log"
+
+# Histograms of the gradient that all workers have together, and pictures of mistakes.
+if command -v python3 >/dev/null && command -v protoc >/dev/null; then
+    for workers in 1 4; do
+        timeout 100 "$COHORT" train --train-split 0.008 --quiet --threads 1 --workers $workers \
+            --batch-size $((32 / workers)) --max-steps 6 --tensorboard --tb-histograms-every 3 \
+            --tb-images 3 --run-dir "$TMP/seen$workers" >"$TMP/out" 2>&1 ||
+            fail "pictures of $workers workers: $(cat "$TMP/out")"
+    done
+    PYTHONDONTWRITEBYTECODE=1 python3 tests/e2e/check_gradients.py \
+        "$TMP/seen1/events.out.tfevents.cohort" "$TMP/seen4/events.out.tfevents.cohort" ||
+        fail "other gradients"
+fi
+
+# Samples that are left out: the same ones on every worker, or the run is refused.
+expect 0 "120 training" "$COHORT" data generate nt3 --dir "$TMP/a/nt3" --samples 150 \
+    --features 60 --seed 5
+cp -r "$TMP/a" "$TMP/b"
+sed -i '7s/^\([01]\),[^,]*,/\1,nothing,/; 30s/,[^,]*$//' "$TMP/a/nt3/nt_train2.csv"
+bad=(--dataset nt3 --bad-samples skip --model candlenet --model-config "{'width': 2}"
+    --batch-size 5 --epochs 1 --quiet --threads 1 --reduce ordered)
+skip() { # CODE DIR arguments...
+    local want=$1 dir=$TMP/$2 code
+    shift 2
+    timeout 100 "$COHORT" train "${bad[@]}" --dataset-dir "$TMP/a/nt3" --workers 2 \
+        --run-dir "$dir" "$@" >"$TMP/out" 2>&1
+    code=$?
+    [ $code -eq "$want" ] || fail "skip: exit $code, not $want: $(cat "$TMP/out")"
+}
+skip 0 skipped
+[ "$(number left_out_samples "$TMP/skipped/summary.json")" = 2 ] || fail "left out, not 2"
+[ "$(samples skipped)" = 118 ] || fail "samples without those: $(samples skipped)"
+skip 75 cut --stop-at-step 5
+skip 0 cut --resume auto
+same skipped cut
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+program=$(realpath "$COHORT")
+expect 3 "but rank 0 has 118 and 30 (2): give all hosts the same files" \
+    mpirun -q --oversubscribe --bind-to none \
+    -n 1 -wdir "$TMP/a" "$program" train "${bad[@]}" --dataset-dir nt3 --run-dir "$TMP/x" : \
+    -n 1 -wdir "$TMP/b" "$program" train "${bad[@]}" --dataset-dir nt3 --run-dir "$TMP/x"
+
+# Hosts that do not share the run folder: only the first one's has checkpoints.
+apart() { # CODE arguments...
+    local want=$1 code
+    shift
+    mpirun -q --oversubscribe --bind-to none \
+        -n 1 -wdir "$TMP/a" "$program" train --run-dir apart --quiet --threads 1 "$@" : \
+        -n 1 -wdir "$TMP/b" "$program" train --run-dir apart --quiet --threads 1 "$@" \
+        >"$TMP/out" 2>&1
+    code=$?
+    [ $code -eq "$want" ] || fail "apart: exit $code, not $want: $(cat "$TMP/out")"
+}
+apart 75 "${common[@]}" --batch-size 16 --stop-at-step 7
+[ ! -e "$TMP/b/apart/checkpoints" ] || fail "the second worker has checkpoints"
+apart 0 --resume auto
+train 0 together --workers 2 --batch-size 16
+same together a/apart
 finish
