@@ -66,7 +66,8 @@ for p in $(ip netns pids $b); do
 done
 wait $pid || fail "a worker of the other host was killed: $(cat "$TMP/out")"
 grep -qE "restart 1 of 1: rank [23] \([^)]*\) was lost (in|when others were in) step [0-9]+.*: \
-killed by signal 9 .*; resuming from step [0-9]+" "$TMP/out" || fail "who was lost: $(cat "$TMP/out")"
+killed by signal 9 .*; resuming from step [0-9]+" "$TMP/out" ||
+    fail "who was lost: $(cat "$TMP/out")"
 
 # A cut cable is told by the name of the host behind it, when the deadline is over.
 on_first "$COHORT" train "${common[@]}" --epochs 1000 --deadline 3 --hosts $two \
