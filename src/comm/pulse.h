@@ -45,9 +45,8 @@ static inline void co_pulse_at(co_pulse *pulse, uint64_t step, const char *phase
 {
     char name[CO_PULSE_PHASE] = {0};
     uint64_t words[CO_PULSE_PHASE / 8];
-    for (int i = 0; i < CO_PULSE_PHASE - 1 && phase[i] != '\0'; i++) {
-        name[i] = phase[i];
-    }
+    const size_t length = strlen(phase);
+    memcpy(name, phase, length < CO_PULSE_PHASE ? length : CO_PULSE_PHASE - 1);
     memcpy(words, name, sizeof(words));
     atomic_store_explicit(&pulse->step, step, memory_order_relaxed);
     atomic_store_explicit(&pulse->phase[0], words[0], memory_order_relaxed);
