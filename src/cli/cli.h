@@ -65,9 +65,11 @@ const char *co_cli_results_folder(const co_settings *settings, char *buffer, siz
  * so that a file that may not grow is a failed write. */
 const atomic_int *co_cli_catch_signals(void);
 
-/* For one of several workers: SIGUSR1 asks to stop; SIGTERM ends it at once, for it says that
- * another one died. It then leaves its step in folder/ended.RANK; "": no such folder. */
-const atomic_int *co_cli_catch_worker_signals(const co_comm *comm, const char *folder);
+/* For a worker that was started: SIGUSR1 asks to stop; SIGTERM ends it at once, for it says that
+ * another one died. The pulse then tells that it was ended. */
+const atomic_int *co_cli_catch_worker_signals(const co_comm *comm);
+/* Before that comm is closed. */
+void co_cli_release_worker_signals(void);
 
 /* The processor's name as /proc/cpuinfo has it; "unknown" where it has none. */
 void co_cli_cpu_name(char *out, size_t size);

@@ -331,9 +331,10 @@ static co_status check_total(const co_cli *cli, int workers, co_error *err)
 }
 
 /* With the relay at work: mpirun. */
-static co_status launch(const co_cli *cli, const co_node *nodes, co_relay *relay, co_error *err)
+static co_status launch(co_cli *cli, const co_node *nodes, co_relay *relay, co_error *err)
 {
-    int count = cli->conf.values.nnodes;
+    co_settings *settings = &cli->conf.values;
+    int count = settings->nnodes;
     int workers = 0;
     char said[CO_ERROR_SIZE] = "";
     char *hosts = NULL;
@@ -343,7 +344,10 @@ static co_status launch(const co_cli *cli, const co_node *nodes, co_relay *relay
     }
     if (status == CO_OK) {
         prepare_mpirun(nodes, count, relay);
-        status = co_launch_workers(cli, workers, hosts, err);
+        settings->workers = workers;
+        settings->hosts = hosts;
+        status = co_launch_workers(cli, err);
+        settings->hosts = NULL;
     }
     co_free(hosts);
     co_relay_end(relay, (int)status, status != CO_OK ? err->text : "", said);

@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -31,34 +30,26 @@ const atomic_int *co_cli_catch_signals(void)
     return &stop_signal;
 }
 
-/* Of a worker: what its last words are, and where they go. */
-static const co_comm *worker;
-static char last_words_path[256];
+/* Of a worker: where it says that it was ended. */
+static co_pulse *pulse;
 
-/* mpirun sends SIGTERM when another worker died: this one leaves its step where the front process
- * looks, so that it can tell who did not. Only calls that a handler may make. */
+/* mpirun sends SIGTERM when another worker died: this one says that it did not die first. */
 static void on_term(int number)
 {
-    char digits[24];
-    size_t at = sizeof(digits);
-    uint64_t step = worker->step;
-    do {
-        digits[--at] = (char)('0' + step % 10);
-        step /= 10;
-    } while (step > 0);
-    int fd = open(last_words_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd >= 0) {
-        (void)!write(fd, digits + at, sizeof(digits) - at);
-    }
+    atomic_store(&pulse->ended, 1);
     _exit(128 + number);
 }
 
-const atomic_int *co_cli_catch_worker_signals(const co_comm *comm, const char *folder)
+const atomic_int *co_cli_catch_worker_signals(const co_comm *comm)
 {
-    worker = comm;
-    (void)snprintf(last_words_path, sizeof(last_words_path), "%s/ended.%d", folder, comm->rank);
+    pulse = comm->pulse;
     set_handler(SIGINT, SIG_DFL);
-    set_handler(SIGTERM, folder[0] != '\0' ? on_term : SIG_DFL);
+    set_handler(SIGTERM, on_term);
     set_handler(SIGUSR1, on_signal);
     return &stop_signal;
+}
+
+void co_cli_release_worker_signals(void)
+{
+    set_handler(SIGTERM, SIG_DFL);
 }

@@ -21,7 +21,7 @@ static co_status open_run_folder(train_command *t, co_error *err)
         .results_dir = co_cli_results_folder(settings, t->results_path, sizeof(t->results_path)),
         .dataset = co_dataset_describe(t->job->dataset)->name,
         .model = t->job->graph->name,
-        .reuse = t->continued,
+        .reuse = t->continued || co_launch_restarts() > 0,
         .files = &co_files_system,
         .clock = &t->comm->clock,
     };
@@ -270,6 +270,8 @@ static co_status write_summary(train_command *t, co_error *err)
         co_entry_integer("images", (int64_t)result->images),
         co_entry_integer("skipped_steps", (int64_t)result->skipped),
         co_entry_integer("rollbacks", (int64_t)t->progress.rollbacks),
+        co_entry_integer("restarts", co_launch_restarts() > 0 ? co_launch_restarts() : 0),
+        co_entry_text("restart_reasons", co_launch_reasons()),
         co_entry_integer("left_out_samples", (int64_t)co_dataset_left_out(t->job->dataset)->count),
         co_entry_number("train_loss", co_score_loss(&result->train)),
         co_entry_number("train_accuracy", co_score_accuracy(&result->train)),
@@ -570,9 +572,8 @@ co_status co_cli_train(co_cli *cli, co_error *err)
         return co_workers_start(cli, err);
     }
     if (status == CO_OK) {
-        cli->stop = co_comm_alone(t.comm) || t.comm->simulated
-                        ? cli->stop
-                        : co_cli_catch_worker_signals(t.comm, co_launch_folder());
+        bool started = !co_comm_alone(t.comm) || co_launch_restarts() >= 0;
+        cli->stop = started && !t.comm->simulated ? co_cli_catch_worker_signals(t.comm) : cli->stop;
         status = run(&t, err);
     }
     co_checkpoints_destroy(t.checkpoints); /* its thread may wait for the monitor */
@@ -586,6 +587,7 @@ co_status co_cli_train(co_cli *cli, co_error *err)
     if (t.comm != NULL && status != CO_OK) {
         co_workers_tell(t.comm, err);
     }
+    co_cli_release_worker_signals();
     co_comm_close(t.comm);
     return status;
 }

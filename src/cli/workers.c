@@ -74,6 +74,11 @@ static co_status check_number(co_cli *cli, const co_comm *comm, co_error *err)
         return co_fail(err, CO_USAGE, "--workers %d, but %d were started", settings->workers,
                        comm->size);
     }
+    if (settings->max_restarts > 0 && !comm->simulated && co_launch_restarts() < 0) {
+        return co_fail(err, CO_USAGE,
+                       "--max-restarts: mpirun or srun started the workers, and nobody is there to "
+                       "start them again: use --workers, or the batch system's requeueing");
+    }
     settings->workers = comm->size;
     if (comm->simulated) { /* helper threads know no virtual time */
         settings->loader_threads = 0;
@@ -91,7 +96,9 @@ static co_status join(co_cli *cli, co_comm **comm, co_error *err)
     CO_TRY(cli->engine->open(&joined, err));
     joined->deadline = cli->conf.values.deadline;
     *comm = joined;
-    co_status status = check_number(cli, joined, err);
+    co_status status = cli->engine->simulated ? CO_OK : co_launch_show(joined, err);
+    CO_TRY(co_comm_agree(joined, status, err));
+    status = check_number(cli, joined, err);
     CO_TRY(co_comm_agree(joined, status, err));
     return shake_hands(cli, joined, err);
 }
@@ -102,11 +109,17 @@ co_status co_workers_join(co_cli *cli, co_comm **comm, bool *front, co_error *er
     if (cli->engine->simulated || co_launch_ranks() > 1) {
         return join(cli, comm, err);
     }
-    if (cli->conf.values.workers > 1 || cli->conf.values.nnodes > 1) {
+    bool started = co_launch_restarts() >= 0;
+    const co_settings *settings = &cli->conf.values;
+    if (settings->workers > 1 || settings->nnodes > 1 || (settings->max_restarts > 0 && !started)) {
         *front = true;
         return CO_OK;
     }
-    return co_comm_single(comm, err);
+    if (started) {
+        co_launch_tie_to_parent();
+    }
+    CO_TRY(co_comm_single(comm, err));
+    return started ? co_launch_show(*comm, err) : CO_OK;
 }
 
 /* By hand, on each of several nodes. */
@@ -123,15 +136,12 @@ static co_status start_nodes(co_cli *cli, co_error *err)
 
 co_status co_workers_start(co_cli *cli, co_error *err)
 {
-    if (cli->engine->missing) {
+    const co_settings *settings = &cli->conf.values;
+    if (cli->engine->missing && (settings->workers > 1 || settings->nnodes > 1)) {
         co_comm *none = NULL;
         return cli->engine->open(&none, err);
     }
-    const co_settings *settings = &cli->conf.values;
-    if (settings->nnodes > 1) {
-        return start_nodes(cli, err);
-    }
-    return co_launch_workers(cli, settings->workers, settings->hosts, err);
+    return settings->nnodes > 1 ? start_nodes(cli, err) : co_launch_workers(cli, err);
 }
 
 void co_workers_tell(const co_comm *comm, co_error *err)

@@ -166,6 +166,8 @@ co_status co_comm_single(co_comm **out, co_error *err)
         .clock = co_clock_system,
         .phase = "start",
     };
+    one->base.pulse = &one->base.own_pulse;
+    co_comm_at(&one->base, 0, "start");
     *out = &one->base;
     return CO_OK;
 }
@@ -175,8 +177,25 @@ co_status co_comm_single(co_comm **out, co_error *err)
 void co_comm_close(co_comm *comm)
 {
     if (comm != NULL) {
+        comm->pulse = &comm->own_pulse;
+        co_pulses_close(&comm->pulses);
         comm->ops->close(comm);
     }
+}
+
+co_status co_comm_share_pulse(co_comm *comm, const char *path, co_error *err)
+{
+    co_pulses pulses = {0};
+    CO_TRY(co_pulses_open(path, &pulses, err));
+    co_status status = co_pulses_live(&pulses, comm->rank, comm->names[comm->rank], err);
+    if (status != CO_OK) {
+        co_pulses_close(&pulses);
+        return status;
+    }
+    comm->pulses = pulses;
+    comm->pulse = &pulses.ranks[comm->rank];
+    co_comm_at(comm, comm->step, comm->phase);
+    return CO_OK;
 }
 
 void co_comm_end(co_comm *comm, int code)

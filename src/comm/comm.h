@@ -20,8 +20,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
-
-#define CO_HOST_NAME_SIZE 64
+#include "comm/pulse.h"
 
 typedef struct co_comm co_comm;
 typedef struct co_window co_window;
@@ -68,6 +67,9 @@ struct co_comm {
     double deadline;  /* seconds that a wait may take; 0: for ever */
     uint64_t step;    /* what this rank is at, for messages: see co_comm_at */
     const char *phase;
+    co_pulse *pulse;    /* the same for others to read; never NULL */
+    co_pulse own_pulse; /* where the job has no file of them */
+    co_pulses pulses;   /* of the ranks of this job that share a host with its front process */
 };
 
 /* Memory that the ranks of one host see: each has a part of its own. */
@@ -94,12 +96,17 @@ void co_comm_close(co_comm *comm);
 /* Ends all ranks at once with this exit code; does not return where there are others. */
 void co_comm_end(co_comm *comm, int code);
 
-/* What messages of waits say from here on; `phase` is a literal. Costs nothing. */
+/* What messages of waits say from here on; `phase` is a literal of at most 15 characters. Costs a
+ * few stores. */
 static inline void co_comm_at(co_comm *comm, uint64_t step, const char *phase)
 {
     comm->step = step;
     comm->phase = phase;
+    co_pulse_at(comm->pulse, step, phase);
 }
+
+/* This rank's pulse becomes that of the job's file, where the front process sees it. */
+CO_MUST_CHECK co_status co_comm_share_pulse(co_comm *comm, const char *path, co_error *err);
 
 /* Collectives: all ranks call them in the same order with the same sizes. */
 CO_MUST_CHECK co_status co_comm_barrier(co_comm *comm, co_error *err);

@@ -66,6 +66,7 @@ static co_status backward(worker *w, co_plan *plan, const part *p, const step_re
     co_strategy *strategy = w->job->strategy;
     co_track *track = co_worker_track(w);
     uint64_t begin = co_track_now(track);
+    co_comm_at(w->job->comm, w->progress->step + 1, "backward");
     strategy->loss = report->loss;
     strategy->stop = asked_to_stop(w) != NULL;
     int count = 0;
@@ -97,6 +98,7 @@ static co_status compute_gradient(worker *w, const co_batch *batch, const part *
     }
     co_track *track = co_worker_track(w);
     uint64_t begin = co_track_now(track);
+    co_comm_at(w->job->comm, w->progress->step + 1, "forward");
     CO_TRY(w->ops->forward(plan, batch, err));
     co_comm_compute(w->job->comm, batch_cost(w, batch->rows) / 3.0);
     co_track_end(track, begin, "forward", "forward");
@@ -177,6 +179,7 @@ static co_status train_step(worker *w, uint32_t index, step_report *report, co_e
     for (uint32_t i = 0; i < batches; i++) {
         const co_batch *loaded = NULL;
         uint64_t begin = co_track_now(co_worker_track(w));
+        co_comm_at(w->job->comm, w->progress->step + 1, "load");
         CO_TRY(co_loader_next(w->job->train_loader, &loaded, err));
         co_track_end(co_worker_track(w), begin, "load", "next batch");
         co_batch batch = *loaded;

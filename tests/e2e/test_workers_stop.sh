@@ -45,13 +45,15 @@ done
 start killed_rank
 kill -KILL "${ranks[0]}"
 ended 4
-grep -qE "rank 0 \($(hostname)\) was lost in step [0-9]+: killed by signal 9" "$TMP/out" ||
+grep -qE "rank 0 \($(hostname)\) was lost in step [0-9]+ \([a-z]+\): killed by signal 9" \
+    "$TMP/out" ||
     fail "who was killed: $(cat "$TMP/out")"
 grep -q failed "$TMP/killed_rank/status" || fail "status: $(cat "$TMP/killed_rank/status")"
 start killed_mpirun
 kill -KILL "$mpirun"
 ended 4
-grep -q "the workers were lost: killed by signal 9" "$TMP/out" || fail "$(cat "$TMP/out")"
+grep -q "the workers were lost: mpirun was killed by signal 9" "$TMP/out" ||
+    fail "$(cat "$TMP/out")"
 grep -q failed "$TMP/killed_mpirun/status" || fail "status: $(cat "$TMP/killed_mpirun/status")"
 start killed_front
 kill -KILL "$pid"

@@ -282,6 +282,8 @@ static co_status open_mpi(co_comm **out, co_error *err)
         .one_process = true,
 #endif
     };
+    mpi->base.pulse = &mpi->base.own_pulse;
+    co_comm_at(&mpi->base, 0, "start");
     int provided = 0;
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
         co_free(mpi);

@@ -50,7 +50,7 @@ static co_status check_room(const co_comm *comm, size_t bytes, co_error *err)
     if (needed > free_bytes) {
         return co_fail(err, CO_MEMORY,
                        "%d workers on %s need %.0f MiB of shared memory, /dev/shm has %.0f MiB "
-                       "free: enlarge it (mount -o remount,size=...), or use --reduce-in mpi",
+                       "free: enlarge it (mount -o remount,size=...), or use --no-shared-memory",
                        comm->host_size, comm->names[comm->rank], needed / 1048576.0,
                        free_bytes / 1048576.0);
     }

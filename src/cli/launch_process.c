@@ -1,0 +1,298 @@
+/* The processes of a job: what runs the workers, the watcher, and the user's signals. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/launch_parts.h"
+
+enum { GRACE_SECONDS = 20, FAILED_SECONDS = 3, TICK_MS = 500 };
+
+static double now(void)
+{
+    return (double)co_clock_ns(&co_clock_system) / 1e9;
+}
+
+/* ---- signals ---- */
+
+co_status co_launch_block_signals(co_launch *launch, co_error *err)
+{
+    sigset_t ours;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGUSR1);
+    sigaddset(&ours, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &ours, NULL); /* they are read */
+    launch->signals = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (launch->signals < 0) {
+        return co_fail_errno(err, CO_MEMORY, errno, "cannot wait for signals");
+    }
+    return CO_OK;
+}
+
+static void unblock_signals(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* How often the user asked to stop since the last call. */
+static int read_signals(const co_launch *launch)
+{
+    struct signalfd_siginfo info;
+    int asked = 0;
+    while (read(launch->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        asked += info.ssi_signo != SIGCHLD;
+    }
+    return asked;
+}
+
+bool co_launch_pause(co_launch *launch, double seconds)
+{
+    const double end = now() + seconds;
+    do {
+        struct pollfd signals = {.fd = launch->signals, .events = POLLIN};
+        double left = end - now();
+        (void)poll(&signals, 1, left > 0.0 ? (int)(left * 1e3) : 0);
+        launch->asked += read_signals(launch);
+    } while (launch->asked == 0 && now() < end);
+    return launch->asked > 0;
+}
+
+/* ---- the watcher ---- */
+
+/* Waits until the front process is gone, in whatever way, then ends and sweeps what is left. */
+static void watch(const co_launch *launch, int front)
+{
+    char byte = 0;
+    while (read(front, &byte, 1) > 0 || errno == EINTR) {
+        errno = 0;
+    }
+    pid_t program = atomic_load(&launch->watched->program);
+    if (program > 0 && kill(-program, SIGTERM) == 0) {
+        for (int i = 0; i < 20 && kill(-program, 0) == 0; i++) {
+            usleep(100000);
+        }
+        (void)kill(-program, SIGKILL);
+    }
+    co_launch_sweep_place(launch);
+    co_launch_sweep(launch->folder);
+}
+
+static void become_watcher(const co_launch *launch, int front)
+{
+    (void)setsid();
+    (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGTERM, SIG_IGN);
+    /* It must not keep the front process's outputs open. */
+    int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; fd <= 2; fd++) {
+        (void)dup2(nothing, fd);
+    }
+    watch(launch, front);
+    _exit(0);
+}
+
+static co_status share_memory(co_launch *launch, co_error *err)
+{
+    void *shared = mmap(NULL, sizeof(co_watched), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) {
+        return co_fail_errno(err, CO_MEMORY, errno, "cannot share memory with a process");
+    }
+    launch->watched = shared;
+    return CO_OK;
+}
+
+/* Whether there is one; a dead one is buried. */
+static bool watcher_lives(co_launch *launch)
+{
+    if (launch->watcher > 0 && waitpid(launch->watcher, NULL, WNOHANG) == launch->watcher) {
+        launch->watcher = 0;
+        (void)close(launch->leash);
+    }
+    return launch->watcher > 0;
+}
+
+co_status co_launch_watch(co_launch *launch, co_error *err)
+{
+    int ends[2];
+    if (launch->watched == NULL) {
+        CO_TRY(share_memory(launch, err));
+    }
+    if (watcher_lives(launch)) {
+        return CO_OK;
+    }
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        return co_fail_errno(err, CO_MEMORY, errno, "cannot make a pipe");
+    }
+    pid_t watcher = fork();
+    if (watcher < 0) {
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        return co_fail_errno(err, CO_MEMORY, errno, "cannot start a process");
+    }
+    if (watcher == 0) {
+        (void)close(ends[1]);
+        if (launch->ear.fd >= 0) {
+            (void)close(launch->ear.fd);
+        }
+        become_watcher(launch, ends[0]);
+    }
+    (void)close(ends[0]);
+    launch->watcher = watcher;
+    launch->leash = ends[1];
+    return CO_OK;
+}
+
+void co_launch_end_watch(co_launch *launch)
+{
+    if (watcher_lives(launch)) {
+        (void)close(launch->leash);
+        (void)waitpid(launch->watcher, NULL, 0);
+    }
+    if (launch->watched != NULL) {
+        (void)munmap(launch->watched, sizeof(co_watched));
+    }
+    if (launch->signals >= 0) {
+        (void)close(launch->signals);
+    }
+}
+
+/* ---- what runs the workers ---- */
+
+static void become(char *words[], pid_t front, int err_fd)
+{
+    (void)setsid();
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != front) { /* it died before that */
+        _exit(128 + SIGTERM);
+    }
+    unblock_signals();
+    int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    (void)dup2(nothing, 0);
+    if (err_fd >= 0) {
+        (void)dup2(err_fd, 2);
+    }
+    (void)execvp(words[0], words);
+    _exit(127);
+}
+
+static co_status start(co_launch *launch, char *words[], bool listen, pid_t *out, co_error *err)
+{
+    int ends[2] = {-1, -1};
+    if (listen && pipe2(ends, O_CLOEXEC) != 0) {
+        return co_fail_errno(err, CO_MEMORY, errno, "cannot make a pipe");
+    }
+    const pid_t front = getpid();
+    pid_t program = fork();
+    if (program == 0) {
+        become(words, front, ends[1]);
+    }
+    int number = errno;
+    if (ends[1] >= 0) {
+        (void)close(ends[1]);
+    }
+    co_ear_open(&launch->ear, ends[0]);
+    if (program < 0) {
+        co_ear_close(&launch->ear);
+        return co_fail_errno(err, CO_MEMORY, number, "cannot start a process");
+    }
+    atomic_store(&launch->watched->program, (int)program);
+    *out = program;
+    return CO_OK;
+}
+
+static int signal_for(int asked)
+{
+    return asked == 0 ? SIGUSR1 : asked == 1 ? SIGTERM : SIGKILL;
+}
+
+/* Ctrl-C and TERM: the first asks the workers to finish their step, the second ends them. */
+static void pass_on(co_launch *launch, pid_t program)
+{
+    (void)kill(launch->asked > 1 ? -program : program, signal_for(launch->asked));
+    launch->asked++;
+}
+
+static void sleep_until_something(co_launch *launch)
+{
+    struct pollfd fds[2] = {
+        {.fd = launch->signals, .events = POLLIN},
+        {.fd = launch->ear.fd, .events = POLLIN}, /* -1 is left out */
+    };
+    (void)poll(fds, 2, TICK_MS);
+    if (fds[1].revents != 0 && !co_ear_hear(&launch->ear)) {
+        co_ear_close(&launch->ear);
+    }
+}
+
+/* Workers of other hosts do not show themselves. */
+static bool any_joined(const co_launch *launch)
+{
+    for (int rank = 0; rank < launch->pulses.count; rank++) {
+        if (atomic_load(&launch->pulses.ranks[rank].pid) != 0) {
+            return true;
+        }
+    }
+    return launch->hosts != NULL;
+}
+
+static co_ended wait_for(co_launch *launch, pid_t program)
+{
+    const double deadline = launch->cli->conf.values.deadline;
+    const double begin = now();
+    bool began = false;
+    double asked_at = 0.0;
+    double failed_at = 0.0; /* when a worker told of its failure */
+    co_error ignored = {0};
+    for (;;) {
+        int status = 0;
+        if (waitpid(program, &status, WNOHANG) == program) {
+            bool killed = WIFSIGNALED(status);
+            return (co_ended){killed ? 128 + WTERMSIG(status) : WEXITSTATUS(status), killed, false};
+        }
+        (void)!co_launch_watch(launch, &ignored); /* somebody may have killed it */
+        sleep_until_something(launch);
+        for (int more = read_signals(launch); more > 0; more--) {
+            pass_on(launch, program);
+            asked_at = now();
+        }
+        if (launch->asked > 0 && now() - asked_at > GRACE_SECONDS) {
+            pass_on(launch, program);
+            asked_at = now();
+        }
+        if (failed_at <= 0.0 && co_launch_failure(launch) != 0) {
+            failed_at = now();
+        }
+        if (failed_at > 0.0 && now() - failed_at > FAILED_SECONDS) {
+            (void)kill(-program, SIGKILL);
+            (void)waitpid(program, NULL, 0);
+            return (co_ended){co_launch_failure(launch), false, false};
+        }
+        if (!began && deadline > 0.0 && now() - begin > deadline) {
+            (void)kill(-program, SIGKILL);
+            (void)waitpid(program, NULL, 0);
+            return (co_ended){CO_PEER, false, true};
+        }
+        began = began || any_joined(launch);
+    }
+}
+
+co_status co_launch_run(co_launch *launch, char *words[], bool listen, co_ended *out, co_error *err)
+{
+    pid_t program = 0;
+    CO_TRY(start(launch, words, listen, &program, err));
+    *out = wait_for(launch, program);
+    atomic_store(&launch->watched->program, 0);
+    co_ear_close(&launch->ear);
+    return CO_OK;
+}

@@ -1,0 +1,84 @@
+/* What a rank is at, where the other processes of its host can read it: the front process, which
+ * tells who was lost and in what, and ranks that wait for one another.
+ *
+ * A pulse is a few cache lines that its rank alone writes, with plain stores: it costs a step
+ * nothing. All pulses of a job lie in one file of the job's folder in shared memory. A living rank
+ * holds a lock on its byte of that file, which the system drops when it dies, however it does.
+ */
+#ifndef CO_COMM_PULSE_H
+#define CO_COMM_PULSE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/types.h>
+
+#include "base/status.h"
+
+#define CO_HOST_NAME_SIZE 64
+
+enum { CO_PULSE_PHASE = 16, CO_PULSE_CALLS = 4 };
+
+/* A collective: the sequence number of one is where it stands in the ring of the last ones. */
+typedef struct co_pulse_call {
+    _Atomic uint64_t what; /* operation and bytes */
+    _Atomic uint64_t step;
+} co_pulse_call;
+
+typedef struct co_pulse {
+    _Atomic uint64_t step;
+    _Atomic uint64_t phase[CO_PULSE_PHASE / 8]; /* its name, ended by a zero byte */
+    _Atomic uint64_t begun;                     /* collectives, this rank's last one among them */
+    _Atomic uint64_t done;                      /* of them */
+    _Atomic int pid;                            /* 0: no rank here has joined */
+    _Atomic int ended;                          /* mpirun ended it: it did not die first */
+    uint64_t unused[2];
+    co_pulse_call calls[CO_PULSE_CALLS]; /* number n at n % CO_PULSE_CALLS */
+    char host[CO_HOST_NAME_SIZE];        /* written before pid */
+} co_pulse;
+
+_Static_assert(sizeof(co_pulse) == 192, "whole cache lines");
+
+/* `phase` is a literal of at most 15 characters. */
+static inline void co_pulse_at(co_pulse *pulse, uint64_t step, const char *phase)
+{
+    char name[CO_PULSE_PHASE] = {0};
+    uint64_t words[CO_PULSE_PHASE / 8];
+    for (int i = 0; i < CO_PULSE_PHASE - 1 && phase[i] != '\0'; i++) {
+        name[i] = phase[i];
+    }
+    memcpy(words, name, sizeof(words));
+    atomic_store_explicit(&pulse->step, step, memory_order_relaxed);
+    atomic_store_explicit(&pulse->phase[0], words[0], memory_order_relaxed);
+    atomic_store_explicit(&pulse->phase[1], words[1], memory_order_relaxed);
+}
+
+void co_pulse_phase(const co_pulse *pulse, char out[CO_PULSE_PHASE]);
+
+/* The pulses of all ranks of a job; those of other hosts stay zero. */
+typedef struct co_pulses {
+    co_pulse *ranks; /* (count); NULL: none */
+    int count;
+    int fd;
+} co_pulses;
+
+/* The front process: makes the file, zeroed. */
+CO_MUST_CHECK co_status co_pulses_create(const char *path, int count, co_pulses *out,
+                                         co_error *err);
+/* A rank: opens it. CO_FILE when it is not there. */
+CO_MUST_CHECK co_status co_pulses_open(const char *path, co_pulses *out, co_error *err);
+/* Also drops this process's mark of life; a zeroed one is allowed. */
+void co_pulses_close(co_pulses *pulses);
+/* From now on this process counts as that rank. */
+CO_MUST_CHECK co_status co_pulses_live(const co_pulses *pulses, int rank, const char *host,
+                                       co_error *err);
+/* The process that is that rank; 0: there is none (any more). */
+pid_t co_pulses_alive(const co_pulses *pulses, int rank);
+/* Forgets all ranks, none of which may be alive. */
+void co_pulses_clear(const co_pulses *pulses);
+
+/* Whether a process of this host is stopped, as by SIGSTOP. */
+bool co_process_is_stopped(pid_t pid);
+
+#endif
