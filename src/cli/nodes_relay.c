@@ -129,9 +129,10 @@ static int node_of(const relay *r, const char *host)
     return -1;
 }
 
-static void hear_agent_message(relay *r, co_message *message)
+static void hear_agent_message(relay *r, const co_message *message)
 {
     char number[16];
+    const char *words[CO_WIRE_WORDS] = {number};
     const char *text = "mpirun's agent asks for a host that is no node of this job";
     int rank = message->kind == CO_WIRE_RUN && message->count > 2 ? node_of(r, message->words[0])
                                                                   : -1;
@@ -144,11 +145,11 @@ static void hear_agent_message(relay *r, co_message *message)
     r->agents[rank] = r->guest;
     r->starts[rank]++;
     (void)snprintf(number, sizeof(number), "%d", r->starts[rank]);
-    message->words[0] = number;
+    memcpy(words + 1, message->words + 1, sizeof(words[0]) * (size_t)(message->count - 1));
     if (r->nodes[rank].wire == NULL) {
         tell_trouble(r, rank, "is not there any more");
     } else {
-        send_words(r->nodes[rank].wire, CO_WIRE_RUN, message->words, message->count);
+        send_words(r->nodes[rank].wire, CO_WIRE_RUN, words, message->count);
     }
     r->guest = NULL; /* the words were in it */
 }
@@ -193,7 +194,7 @@ static void dismiss_nodes(relay *r, const char *const words[])
 static void hear_front(relay *r)
 {
     static const char *const killed[] = {"4", "node 0 was ended before the job was"};
-    const char *answer[] = {r->told ? "" : r->said};
+    const char *answer[] = {r->said, r->told ? "told" : ""};
     co_error ignored = {0};
     co_message message;
     bool there = false;
@@ -204,9 +205,12 @@ static void hear_front(relay *r)
     if (status != CO_OK) {
         dismiss_nodes(r, killed);
     } else if (there && message.kind == CO_WIRE_OVER && message.count == 2) {
-        const char *words[] = {message.words[0], r->said[0] != '\0' ? r->said : message.words[1]};
+        /* mpirun has a code of its own for a host that it lost. */
+        bool lost = r->said[0] != '\0' && strcmp(message.words[0], "0") != 0 &&
+                    strcmp(message.words[0], "75") != 0;
+        const char *words[] = {lost ? "4" : message.words[0], lost ? r->said : message.words[1]};
         dismiss_nodes(r, words);
-        send_words(r->control, CO_WIRE_OVER, answer, 1);
+        send_words(r->control, CO_WIRE_OVER, answer, 2);
     }
 }
 
@@ -413,14 +417,14 @@ freeing:
     return status;
 }
 
-void co_relay_end(co_relay *ended, int code, const char *text, char said[CO_ERROR_SIZE])
+void co_relay_end(co_relay *ended, int code, const char *text, co_relay_word *out)
 {
     char number[16];
     const char *words[] = {number, text};
     co_error ignored = {0};
     co_message message;
     bool there = false;
-    said[0] = '\0';
+    *out = (co_relay_word){.told = false};
     (void)snprintf(number, sizeof(number), "%d", code);
     co_status status = co_wire_send(ended->control, CO_WIRE_OVER, words, 2, &ignored);
     while (status == CO_OK && !there) {
@@ -429,12 +433,12 @@ void co_relay_end(co_relay *ended, int code, const char *text, char said[CO_ERRO
             status = co_wire_next(ended->control, &message, &there, &ignored);
         }
     }
-    if (status == CO_OK && message.kind == CO_WIRE_OVER && message.count == 1) {
-        (void)snprintf(said, CO_ERROR_SIZE, "%s", message.words[0]);
+    if (status == CO_OK && message.kind == CO_WIRE_OVER && message.count == 2) {
+        (void)snprintf(out->text, sizeof(out->text), "%s", message.words[0]);
+        out->told = message.words[1][0] != '\0';
     } else {
-        (void)snprintf(said, CO_ERROR_SIZE,
-                       "the process that has the connections to the other "
-                       "nodes was killed");
+        (void)snprintf(out->text, sizeof(out->text),
+                       "the process that has the connections to the other nodes was killed");
     }
     (void)waitpid(ended->process, NULL, 0);
     close_wire(&ended->control);
