@@ -22,13 +22,13 @@ static co_status open_given(const co_cli *cli, co_committed **out, co_error *err
 }
 
 /* The state of another run cannot be visited here; its form tells names and values by itself. */
-static void print_environment(const co_committed *committed)
+static void print_lines(const co_committed *committed, const char *name)
 {
     char *text = NULL;
     size_t bytes = 0;
     co_error ignored;
-    if (co_committed_read(committed, "environment", &text, &bytes, &ignored) != CO_OK) {
-        return;
+    if (co_committed_read(committed, name, &text, &bytes, &ignored) != CO_OK) {
+        return; /* of one worker there is nothing to say */
     }
     for (char *line = text; *line != '\0';) {
         size_t length = strcspn(line, "\n");
@@ -70,7 +70,8 @@ co_status co_cli_checkpoint_show(co_cli *cli, co_error *err)
     printf("%s\n", co_committed_folder(committed));
     co_cli_print_row(stdout, "step", "%llu",
                      (unsigned long long)co_committed_manifest(committed)->step);
-    print_environment(committed);
+    print_lines(committed, CO_WORKERS_FILE);
+    print_lines(committed, "environment");
     printf("\n       begin        bytes  XXH3-128                          part\n");
     print_files(committed);
     co_committed_close(committed);

@@ -179,11 +179,20 @@ static bool is_rule(const char *line, size_t length)
     return length > RULE && strspn(line, "-") >= RULE;
 }
 
+/* "[host:123] 2 more processes have sent help message ...", and how to see them. */
+static bool is_about_paragraphs(const char *line)
+{
+    return line[0] == '[' && (strstr(line, " sent help message help-") != NULL ||
+                              strstr(line, "Set MCA parameter \"orte_base_help_") != NULL);
+}
+
 static void pass_line(co_ear *ear)
 {
     ear->line[ear->length] = '\0';
     bool rule = is_rule(ear->line, ear->length);
-    if (rule || ear->in_paragraph) {
+    if (!ear->in_paragraph && is_about_paragraphs(ear->line)) {
+        hold(ear, ear->line, ear->length);
+    } else if (rule || ear->in_paragraph) {
         ear->in_paragraph = rule != ear->in_paragraph;
         understand(ear, ear->line);
         hold(ear, ear->line, ear->length);
@@ -206,7 +215,7 @@ static ssize_t take(co_ear *ear)
         }
     }
     /* What cannot become a line that we look for need not wait for its end. */
-    if (ear->length > 0 && ear->line[0] != '-' && ear->line[0] != 'c' && !ear->in_paragraph) {
+    if (ear->length > 0 && strchr("-c[", ear->line[0]) == NULL && !ear->in_paragraph) {
         pass_line(ear);
     }
     return got;

@@ -82,13 +82,14 @@ static co_status recorded_settings(const co_settings *settings, co_command comma
 {
     char folder[4096] = "";
     int length = 0;
+    bool trains = command == CO_COMMAND_TRAIN || command == CO_COMMAND_SIM;
     path[0] = '\0';
     if (settings->help || settings->config != NULL) {
         return CO_OK;
     }
     if (command == CO_COMMAND_EVAL && settings->run_dir != NULL) {
         length = snprintf(path, size, "%s/config.yaml", settings->run_dir);
-    } else if (command == CO_COMMAND_TRAIN && settings->resume != NULL) {
+    } else if (trains && settings->resume != NULL) {
         bool is_auto = strcmp(settings->resume, "auto") == 0;
         length = is_auto ? co_cli_run_folder(settings, folder, sizeof(folder))
                          : snprintf(folder, sizeof(folder), "%s", settings->resume);
@@ -99,7 +100,7 @@ static co_status recorded_settings(const co_settings *settings, co_command comma
     if (length < 0 || (size_t)length >= size) {
         return co_fail(err, CO_USAGE, "the path of the run folder is too long");
     }
-    if (command == CO_COMMAND_TRAIN && path[0] != '\0' && access(path, R_OK) != 0) {
+    if (trains && path[0] != '\0' && access(path, R_OK) != 0) {
         path[0] = '\0'; /* what is missing is told by the one who looks for the checkpoint */
     }
     return CO_OK;

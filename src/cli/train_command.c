@@ -452,18 +452,22 @@ static void print_result(const train_command *t)
     }
     printf("run folder    %s\n", co_rundir_path(t->rundir));
     if (t->outcome == CO_OUTCOME_PREEMPTED && t->checkpoints != NULL) {
-        printf("go on with    cohort train --resume %s\n", co_rundir_path(t->rundir));
+        printf("go on with    cohort %s --resume %s\n", t->comm->simulated ? "sim" : "train",
+               co_rundir_path(t->rundir));
     }
 }
 
-/* What the run needs to save itself. Several workers have no checkpoints yet, nor has virtual time
- * (conf/check.c refuses the settings). */
+/* What the run needs to save itself. All workers together; the first one has the folder. Helper
+ * threads know no virtual time. */
 static co_status open_checkpoints(train_command *t, co_error *err)
 {
     const co_settings *settings = t->settings;
-    char folder[CO_TRAIN_PATH_SIZE + 32];
+    char folder[CO_TRAIN_PATH_SIZE + 32] = "";
     bool regular = settings->checkpoint_every > 0 || settings->checkpoint_minutes > 0.0;
-    (void)snprintf(folder, sizeof(folder), "%s/" CO_CHECKPOINTS_FOLDER, co_rundir_path(t->rundir));
+    if (t->rundir != NULL) {
+        (void)snprintf(folder, sizeof(folder), "%s/" CO_CHECKPOINTS_FOLDER,
+                       co_rundir_path(t->rundir));
+    }
     const co_checkpoint_options options = {
         .files = &co_files_system,
         .announcer = co_monitor_announcer(t->monitor),
@@ -474,15 +478,13 @@ static co_status open_checkpoints(train_command *t, co_error *err)
         .keep_last = settings->keep_last,
         .failures_max = settings->checkpoint_failures,
         .wait = settings->checkpoint_wait,
-        .background = regular || settings->keep_best > 0,
+        .background = (regular || settings->keep_best > 0) && !t->comm->simulated,
     };
-    if (co_comm_alone(t->comm) && !t->comm->simulated) {
-        CO_TRY(co_checkpoints_create(&options, t->job, &t->progress, &t->checkpoints, err));
-    }
+    CO_TRY(co_checkpoints_create(&options, t->job, &t->progress, &t->checkpoints, err));
     if (t->continued && t->progress.step > 0) {
         co_checkpoints_loaded(t->checkpoints);
     }
-    if (settings->saves_per_epoch == 0) {
+    if (settings->saves_per_epoch == 0 || t->rundir == NULL) {
         return CO_OK;
     }
     return co_trace_open(&co_files_system, co_rundir_file(t->rundir, CO_RUN_WEIGHTS), t->job->model,
@@ -492,9 +494,7 @@ static co_status open_checkpoints(train_command *t, co_error *err)
 static co_status begin_record(train_command *t, co_error *err)
 {
     CO_TRY(write_config(t, err));
-    CO_TRY(write_environment(t, err));
-    CO_TRY(open_checkpoints(t, err));
-    return add_sinks(t, err);
+    return write_environment(t, err);
 }
 
 /* Workers other than the first leave a log of their own beside its: log.3.txt. */
@@ -526,6 +526,8 @@ static co_status open_record(train_command *t, co_error *err)
         }
     }
     CO_TRY(co_comm_agree(t->comm, status, err));
+    CO_TRY(co_comm_agree(t->comm, open_checkpoints(t, err), err));
+    CO_TRY(co_comm_agree(t->comm, t->comm->rank == 0 ? add_sinks(t, err) : CO_OK, err));
     CO_TRY(co_comm_agree(t->comm, begin_worker_log(t, err), err));
     return co_monitor_start(t->monitor, err);
 }

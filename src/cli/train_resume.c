@@ -51,9 +51,11 @@ static co_status check_unfinished(train_command *t, co_error *err)
 static co_status start_anew(train_command *t, co_error *err)
 {
     const co_settings *settings = t->settings;
-    co_announce_note(co_monitor_announcer(t->monitor), CO_LEVEL_NOTE,
-                     "no checkpoint in %s: starting from the beginning", t->run_path);
-    CO_TRY(check_unfinished(t, err));
+    if (t->comm->rank == 0) {
+        co_announce_note(co_monitor_announcer(t->monitor), CO_LEVEL_NOTE,
+                         "no checkpoint in %s: starting from the beginning", t->run_path);
+        CO_TRY(check_unfinished(t, err));
+    }
     return settings->checkpoint != NULL ? co_weights_load(settings->checkpoint, t->job->model, err)
                                         : CO_OK;
 }
@@ -63,6 +65,9 @@ static co_status load(train_command *t, const co_committed *committed, co_error 
     const co_announcer *announcer = co_monitor_announcer(t->monitor);
     char owner[CO_TRAIN_PATH_SIZE];
     CO_TRY(co_resume_load(committed, t->job, announcer, &t->progress, &t->files, err));
+    if (t->comm->rank != 0) {
+        return CO_OK; /* the first worker keeps the record */
+    }
     CO_TRY(co_resume_run_folder(co_committed_folder(committed), owner, sizeof(owner), err));
     if (t->run_path[0] == '\0') {
         memcpy(t->run_path, owner, sizeof(owner));
@@ -81,12 +86,18 @@ static co_status resume(train_command *t, co_error *err)
     const char *target = t->settings->resume;
     bool is_auto = strcmp(target, "auto") == 0;
     co_committed *committed = NULL;
-    CO_TRY(co_resume_find(is_auto ? t->run_path : target, is_auto, co_monitor_announcer(t->monitor),
-                          &committed, err));
-    if (committed == NULL) {
+    co_status status = CO_OK;
+    if (t->comm->rank == 0) {
+        status = co_resume_find(is_auto ? t->run_path : target, is_auto,
+                                co_monitor_announcer(t->monitor), &committed, err);
+    }
+    CO_TRY(co_comm_agree(t->comm, status, err));
+    uint8_t found = committed != NULL;
+    CO_TRY(co_comm_broadcast(t->comm, &found, sizeof(found), 0, err));
+    if (found == 0) {
         return start_anew(t, err);
     }
-    co_status status = load(t, committed, err);
+    status = load(t, committed, err);
     co_committed_close(committed);
     return status;
 }

@@ -213,31 +213,55 @@ static co_status check_bytes(size_t bytes, co_error *err)
     return CO_OK;
 }
 
+/* A few stores, and one multiplication for the chain (splitmix64's constants). */
+static void begin(co_comm *comm, co_call_kind kind, size_t bytes)
+{
+    const uint64_t what = co_call_what(kind, bytes);
+    co_pulse_begin(comm->pulse, what, comm->step);
+    comm->chain = (comm->chain ^ what ^ comm->step * 0xbf58476d1ce4e5b9U) * 0x94d049bb133111ebU;
+    comm->chain ^= comm->chain >> 31;
+}
+
+/* What the library let pass between neighbours is noticed here: two cache lines are read. */
+static co_status end(co_comm *comm, co_status status, co_error *err)
+{
+    CO_TRY(status);
+    co_pulse_done(comm->pulse, 1);
+    CO_TRY(co_comm_check(comm, comm->rank - 1, 1, err));
+    return co_comm_check(comm, comm->rank + 1, 1, err);
+}
+
 co_status co_comm_broadcast(co_comm *comm, void *data, size_t bytes, int root, co_error *err)
 {
     CO_TRY(check_bytes(bytes, err));
-    return comm->ops->broadcast(comm, data, bytes, root, err);
+    begin(comm, CO_CALL_BROADCAST, bytes);
+    return end(comm, comm->ops->broadcast(comm, data, bytes, root, err), err);
 }
 
 co_status co_comm_gather(co_comm *comm, const void *mine, size_t bytes, void *all, co_error *err)
 {
     CO_TRY(check_bytes(bytes * (size_t)comm->size, err));
-    return comm->ops->gather(comm, mine, bytes, all, err);
+    begin(comm, CO_CALL_GATHER, bytes);
+    return end(comm, comm->ops->gather(comm, mine, bytes, all, err), err);
 }
 
 co_status co_comm_barrier(co_comm *comm, co_error *err)
 {
     float none = 0.0F;
     co_request request = {0};
+    begin(comm, CO_CALL_BARRIER, 0);
     CO_TRY(comm->ops->start_sum(comm, &none, 1, &request, err));
-    return comm->ops->wait(comm, &request, 1, err);
+    return end(comm, comm->ops->wait(comm, &request, 1, err), err);
 }
 
 co_status co_comm_start_sum(co_comm *comm, float *data, size_t count, co_request *out,
                             co_error *err)
 {
     CO_TRY(check_bytes(count * sizeof(float), err));
-    return comm->ops->start_sum(comm, data, count, out, err);
+    begin(comm, CO_CALL_SUM, count * sizeof(float));
+    CO_TRY(comm->ops->start_sum(comm, data, count, out, err));
+    out->counted = true;
+    return CO_OK;
 }
 
 co_status co_comm_start_send(co_comm *comm, const void *data, size_t bytes, int to, int tag,
@@ -271,7 +295,17 @@ co_status co_comm_receive(co_comm *comm, void *data, size_t bytes, int from, int
 
 co_status co_comm_wait(co_comm *comm, co_request *requests, int count, co_error *err)
 {
-    return comm->ops->wait(comm, requests, count, err);
+    uint64_t sums = 0;
+    CO_TRY(comm->ops->wait(comm, requests, count, err));
+    for (int i = 0; i < count; i++) {
+        sums += requests[i].counted;
+        requests[i].counted = false;
+    }
+    if (sums == 0) {
+        return CO_OK;
+    }
+    co_pulse_done(comm->pulse, sums - 1);
+    return end(comm, CO_OK, err);
 }
 
 void co_comm_progress(co_comm *comm, co_request *requests, int count)
@@ -294,6 +328,92 @@ void co_window_close(co_window *window)
 co_status co_window_barrier(co_window *window, co_error *err)
 {
     return window->comm->ops->window_barrier(window, err);
+}
+
+/* ---- who is where ---- */
+
+const co_pulse *co_comm_pulse_of(const co_comm *comm, int rank)
+{
+    if (rank == comm->rank) {
+        return comm->pulse;
+    }
+    if (rank < comm->pulses.count && atomic_load(&comm->pulses.ranks[rank].pid) != 0) {
+        return &comm->pulses.ranks[rank];
+    }
+    return comm->heard != NULL && comm->heard[rank].begun > 0 ? &comm->heard[rank] : NULL;
+}
+
+co_status co_comm_check(const co_comm *comm, int first, int count, co_error *err)
+{
+    uint64_t number = 0;
+    for (int rank = first < 0 ? 0 : first; rank < first + count && rank < comm->size; rank++) {
+        const co_pulse *other = rank != comm->rank ? co_comm_pulse_of(comm, rank) : NULL;
+        if (other != NULL && co_pulse_differs(comm->pulse, other, &number)) {
+            char here[CO_CALL_TEXT];
+            char there[CO_CALL_TEXT];
+            co_pulse_call_text(comm->pulse, number, here);
+            co_pulse_call_text(other, number, there);
+            return co_fail(err, CO_INTERNAL,
+                           "the workers have gone apart: collective %llu is a %s on rank %d (%s), "
+                           "but a %s on rank %d (%s)",
+                           (unsigned long long)number, here, comm->rank, comm->names[comm->rank],
+                           there, rank, comm->names[rank]);
+        }
+    }
+    return CO_OK;
+}
+
+static void describe(const co_comm *comm, int rank, char *out, size_t size)
+{
+    const co_pulse *pulse = co_comm_pulse_of(comm, rank);
+    if (pulse == NULL) {
+        (void)snprintf(out, size, "has not been heard of");
+        return;
+    }
+    char call[CO_CALL_TEXT];
+    char next[CO_CALL_TEXT];
+    char phase[CO_PULSE_PHASE];
+    const uint64_t done = atomic_load(&pulse->done);
+    const bool waits = atomic_load(&pulse->begun) > done;
+    co_pulse_call_text(pulse, done, call);
+    co_pulse_call_text(pulse, done + 1, next);
+    co_pulse_phase(pulse, phase);
+    int length = snprintf(out, size, "completed %llu (%s) last and ", (unsigned long long)done,
+                          done > 0 ? call : "none");
+    out += length;
+    size -= (size_t)length;
+    if (waits) {
+        (void)snprintf(out, size, "waits in %llu (%s)", (unsigned long long)done + 1, next);
+    } else {
+        (void)snprintf(out, size, "is in step %llu (%s)",
+                       (unsigned long long)atomic_load(&pulse->step), phase);
+    }
+}
+
+void co_comm_tell_calls(const co_comm *comm, co_error *err)
+{
+    enum { LINE = 256 };
+    char line[LINE];
+    char next[LINE];
+    size_t used = strlen(err->text);
+    for (int rank = 0; rank < comm->size && used < sizeof(err->text) - 1;) {
+        int last = rank;
+        describe(comm, rank, line, sizeof(line));
+        while (last + 1 < comm->size) { /* those that say the same say it together */
+            describe(comm, last + 1, next, sizeof(next));
+            if (strcmp(line, next) != 0) {
+                break;
+            }
+            last++;
+        }
+        char names[32];
+        (void)snprintf(names, sizeof(names), last > rank ? "ranks %d to %d" : "rank %d", rank,
+                       last);
+        (void)snprintf(err->text + used, sizeof(err->text) - used, "%s%s %s",
+                       rank == 0 ? " Of the collectives " : "; ", names, line);
+        used = strlen(err->text);
+        rank = last + 1;
+    }
 }
 
 /* ---- agreeing ---- */

@@ -28,7 +28,8 @@ typedef struct co_window co_window;
 /* An operation under way. Lives with its user until co_comm_wait. */
 typedef struct co_request {
     void *handle;
-    int peer; /* -1: a collective */
+    int peer;     /* -1: a collective */
+    bool counted; /* one whose end the pulse has yet to tell */
 } co_request;
 
 typedef struct co_comm_ops {
@@ -70,6 +71,8 @@ struct co_comm {
     co_pulse *pulse;    /* the same for others to read; never NULL */
     co_pulse own_pulse; /* where the job has no file of them */
     co_pulses pulses;   /* of the ranks of this job that share a host with its front process */
+    co_pulse *heard;    /* (size) what ranks told of themselves in a long wait; or NULL */
+    uint64_t chain;     /* of all collectives so far: their kinds, sizes and steps */
 };
 
 /* Memory that the ranks of one host see: each has a part of its own. */
@@ -105,10 +108,20 @@ static inline void co_comm_at(co_comm *comm, uint64_t step, const char *phase)
     co_pulse_at(comm->pulse, step, phase);
 }
 
+/* What is known of another rank: NULL when that is nothing. */
+const co_pulse *co_comm_pulse_of(const co_comm *comm, int rank);
+/* Whether the ranks have gone apart, as far as is known: CO_INTERNAL, naming two of them and what
+ * each takes for the same collective. Only those from `first` on, `count` of them. */
+CO_MUST_CHECK co_status co_comm_check(const co_comm *comm, int first, int count, co_error *err);
+/* Adds to a message which collective every rank has completed last. */
+void co_comm_tell_calls(const co_comm *comm, co_error *err);
+
 /* This rank's pulse becomes that of the job's file, where the front process sees it. */
 CO_MUST_CHECK co_status co_comm_share_pulse(co_comm *comm, const char *path, co_error *err);
 
-/* Collectives: all ranks call them in the same order with the same sizes. */
+/* Collectives: all ranks call them in the same order with the same sizes. Where one does not, the
+ * wait ends with CO_INTERNAL and the names of two ranks: at once inside the host of the front
+ * process, after a second between others. */
 CO_MUST_CHECK co_status co_comm_barrier(co_comm *comm, co_error *err);
 CO_MUST_CHECK co_status co_comm_broadcast(co_comm *comm, void *data, size_t bytes, int root,
                                           co_error *err);

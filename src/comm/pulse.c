@@ -17,6 +17,53 @@ void co_pulse_phase(const co_pulse *pulse, char out[CO_PULSE_PHASE])
     out[CO_PULSE_PHASE - 1] = '\0';
 }
 
+/* Whether the ring still has it. Its owner may be writing the next entries just now. */
+static bool remembers(const co_pulse *pulse, uint64_t number)
+{
+    uint64_t begun = atomic_load_explicit(&pulse->begun, memory_order_acquire);
+    return number > 0 && number <= begun && number + CO_PULSE_CALLS > begun + 2;
+}
+
+void co_pulse_call_text(const co_pulse *pulse, uint64_t number, char out[CO_CALL_TEXT])
+{
+    static const char *const names[] = {
+        [CO_CALL_NONE] = "nothing", [CO_CALL_BROADCAST] = "broadcast", [CO_CALL_GATHER] = "gather",
+        [CO_CALL_SUM] = "sum",      [CO_CALL_BARRIER] = "barrier",
+    };
+    const co_pulse_call *call = &pulse->calls[number % CO_PULSE_CALLS];
+    uint64_t what = atomic_load(&call->what);
+    uint64_t step = atomic_load(&call->step);
+    uint64_t kind = what >> 56;
+    if (!remembers(pulse, number) || kind >= sizeof(names) / sizeof(names[0])) {
+        (void)snprintf(out, CO_CALL_TEXT, "another one");
+        return;
+    }
+    (void)snprintf(out, CO_CALL_TEXT, "%s of %llu bytes in step %llu", names[kind],
+                   (unsigned long long)(what & (((uint64_t)1 << 56) - 1)),
+                   (unsigned long long)step);
+}
+
+bool co_pulse_differs(const co_pulse *a, const co_pulse *b, uint64_t *number)
+{
+    uint64_t last = atomic_load_explicit(&a->begun, memory_order_acquire);
+    for (uint64_t n = last; n > 0 && remembers(a, n); n--) {
+        if (!remembers(b, n)) {
+            continue;
+        }
+        const co_pulse_call *mine = &a->calls[n % CO_PULSE_CALLS];
+        const co_pulse_call *other = &b->calls[n % CO_PULSE_CALLS];
+        bool same = atomic_load_explicit(&mine->what, memory_order_acquire) ==
+                        atomic_load_explicit(&other->what, memory_order_acquire) &&
+                    atomic_load_explicit(&mine->step, memory_order_acquire) ==
+                        atomic_load_explicit(&other->step, memory_order_acquire);
+        if (!same && remembers(b, n)) { /* still: it has not been written over meanwhile */
+            *number = n;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Takes the descriptor, also when it fails. */
 static co_status map(int fd, int count, const char *path, co_pulses *out, co_error *err)
 {

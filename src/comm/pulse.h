@@ -56,6 +56,42 @@ static inline void co_pulse_at(co_pulse *pulse, uint64_t step, const char *phase
 
 void co_pulse_phase(const co_pulse *pulse, char out[CO_PULSE_PHASE]);
 
+/* What a collective is. */
+typedef enum co_call_kind {
+    CO_CALL_NONE,
+    CO_CALL_BROADCAST,
+    CO_CALL_GATHER,
+    CO_CALL_SUM,
+    CO_CALL_BARRIER,
+} co_call_kind;
+
+static inline uint64_t co_call_what(co_call_kind kind, size_t bytes)
+{
+    return (uint64_t)kind << 56 | ((uint64_t)bytes & (((uint64_t)1 << 56) - 1));
+}
+
+/* The rank of this pulse begins its next collective. */
+static inline void co_pulse_begin(co_pulse *pulse, uint64_t what, uint64_t step)
+{
+    uint64_t number = atomic_load_explicit(&pulse->begun, memory_order_relaxed) + 1;
+    co_pulse_call *call = &pulse->calls[number % CO_PULSE_CALLS];
+    atomic_store_explicit(&call->what, what, memory_order_relaxed);
+    atomic_store_explicit(&call->step, step, memory_order_relaxed);
+    atomic_store_explicit(&pulse->begun, number, memory_order_release);
+}
+
+static inline void co_pulse_done(co_pulse *pulse, uint64_t more)
+{
+    uint64_t done = atomic_load_explicit(&pulse->done, memory_order_relaxed);
+    atomic_store_explicit(&pulse->done, done + more, memory_order_relaxed);
+}
+
+enum { CO_CALL_TEXT = 64 };
+/* "sum of 400 bytes in step 7"; "another one" where the ring has forgotten it. */
+void co_pulse_call_text(const co_pulse *pulse, uint64_t number, char out[CO_CALL_TEXT]);
+/* Whether a collective that both remember is not the same for both: *number. */
+bool co_pulse_differs(const co_pulse *a, const co_pulse *b, uint64_t *number);
+
 /* The pulses of all ranks of a job; those of other hosts stay zero. */
 typedef struct co_pulses {
     co_pulse *ranks; /* (count); NULL: none */

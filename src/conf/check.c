@@ -330,10 +330,6 @@ static co_status refuse_of_one(const co_conf *conf, co_error *err)
         co_row row;
         bool set;
     } rows[] = {
-        {CO_ROW_resume, values->resume != NULL},
-        {CO_ROW_checkpoint_every, values->checkpoint_every > 0},
-        {CO_ROW_checkpoint_minutes, values->checkpoint_minutes > 0.0},
-        {CO_ROW_keep_best, values->keep_best > 0},
         {CO_ROW_bad_samples, values->bad_samples == CO_CONF_BAD_SAMPLES_SKIP},
         {CO_ROW_tb_histograms_every, values->tb_histograms_every > 0},
         {CO_ROW_tb_images, values->tb_images > 0},

@@ -10,9 +10,10 @@
 #include "strategy/allreduce.h"
 
 enum {
-    TAIL_FLOATS = CO_SHARE_UNIT, /* behind the gradients: loss and stop travel with them */
+    TAIL_FLOATS = CO_SHARE_UNIT, /* behind the gradients: loss and wishes travel with them */
     TAIL_LOSS = 0,
     TAIL_STOP = 1,
+    TAIL_SAVE = 2,
     TAG_SHARE = 1,
     TAG_SUM = 2,
     TAG_PAIR = 3,
@@ -20,7 +21,8 @@ enum {
 
 typedef struct facts {
     double loss;
-    double stop;
+    float stop;
+    float save;
 } facts;
 
 static bool by_library(const co_allreduce *all)
@@ -41,6 +43,7 @@ static co_status flush(co_allreduce *all, co_error *err)
     if (end == all->floats) {
         grads[all->floats + TAIL_LOSS] = (float)all->base.loss;
         grads[all->floats + TAIL_STOP] = all->base.stop ? 1.0F : 0.0F;
+        grads[all->floats + TAIL_SAVE] = all->base.save ? 1.0F : 0.0F;
         end += TAIL_FLOATS;
     }
     all->pending_begin = all->pending_end = 0;
@@ -87,6 +90,7 @@ static co_status reduce_buckets(co_allreduce *all, co_reduction *out, co_error *
     model->backend->ops->scale(model->backend, all->floats, all->after, model->grads);
     out->loss = model->grads[all->floats + TAIL_LOSS] / (double)all->comm->size;
     out->stop = model->grads[all->floats + TAIL_STOP] > 0.0F;
+    out->save = model->grads[all->floats + TAIL_SAVE] > 0.0F;
     return CO_OK;
 }
 
@@ -225,12 +229,13 @@ static co_status reduce_pairs(co_allreduce *all, co_error *err)
 
 static co_status exchange_facts(co_allreduce *all, co_reduction *out, co_error *err)
 {
-    const facts mine = {all->base.loss, all->base.stop ? 1.0 : 0.0};
+    const facts mine = {all->base.loss, all->base.stop ? 1.0F : 0.0F, all->base.save ? 1.0F : 0.0F};
     facts *told = (facts *)(void *)all->scratch;
     CO_TRY(co_comm_gather(all->comm, &mine, sizeof(mine), told, err));
     for (int worker = 0; worker < all->comm->size; worker++) {
         out->loss += told[worker].loss;
-        out->stop = out->stop || told[worker].stop > 0.0;
+        out->stop = out->stop || told[worker].stop > 0.0F;
+        out->save = out->save || told[worker].save > 0.0F;
     }
     out->loss /= all->comm->size;
     return CO_OK;

@@ -11,7 +11,8 @@
 typedef struct slot {
     double sum_squares; /* of its share of the mean gradient */
     double loss;
-    uint64_t stop;
+    uint32_t stop;
+    uint32_t save;
 } slot;
 
 enum { SLOT_BYTES = 64 };
@@ -56,6 +57,7 @@ static void add_slots(const co_allreduce *all, co_reduction *out)
         out->sum_squares += told->sum_squares;
         out->loss += told->loss;
         out->stop = out->stop || told->stop != 0;
+        out->save = out->save || told->save != 0;
     }
     out->loss /= all->comm->size;
     out->finite = isfinite(out->sum_squares) && isfinite(out->loss);
@@ -67,6 +69,7 @@ static co_status reduce_share(co_allreduce *all, co_reduction *out, co_error *er
     slot *mine = slot_of(all, rank);
     mine->loss = all->base.loss;
     mine->stop = all->base.stop;
+    mine->save = all->base.save;
     CO_TRY(barrier(all, err)); /* all gradients are there */
     const size_t begin = co_share_begin(all, rank);
     for (int worker = 0; worker < all->comm->size; worker++) {

@@ -28,6 +28,7 @@ static co_status local_reduce(co_strategy *strategy, co_reduction *out, co_error
     out->finite = isfinite(sum);
     out->loss = strategy->loss;
     out->stop = strategy->stop;
+    out->save = strategy->save;
     return CO_OK;
 }
 

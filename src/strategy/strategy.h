@@ -21,6 +21,7 @@ typedef struct co_reduction {
     bool finite;        /* no NaN or Inf in it */
     double loss;        /* the mean of co_strategy.loss over the workers */
     bool stop;          /* a worker was asked to stop: all do, after this step */
+    bool save;          /* the first worker wants a checkpoint after this step */
 } co_reduction;
 
 typedef struct co_strategy_ops {
@@ -45,6 +46,7 @@ struct co_strategy {
     /* Written by the trainer before the first `ready` of a step: */
     double loss; /* of this worker's samples */
     bool stop;   /* this worker was asked to stop */
+    bool save;   /* a checkpoint is due after this step: the first worker says so */
     /* Seconds that this worker waited for others and copied, since it was last set to 0. */
     double exposed_seconds;
 };

@@ -38,6 +38,7 @@ struct co_checkpoints {
     char *folder;
     char *config;
     char *environment;
+    char *workers;         /* what there is to say of several; NULL with one */
     co_job *job;           /* borrowed */
     co_progress *progress; /* borrowed */
     co_snapshot *snapshot;
@@ -69,6 +70,9 @@ static co_status fill_commit(co_checkpoints *c, co_commit *commit, co_error *err
             co_commit_bytes(commit, CO_NETWORK_FILE, c->job->network, c->job->network_bytes, err));
     }
     CO_TRY(co_commit_bytes(commit, "environment", c->environment, strlen(c->environment), err));
+    if (c->workers != NULL) {
+        CO_TRY(co_commit_bytes(commit, CO_WORKERS_FILE, c->workers, strlen(c->workers), err));
+    }
     uint64_t begin = co_track_now(c->track);
     CO_TRY(co_announce_collect(c->options.announcer, c->task.mark, MARK_SECONDS, &files, err));
     co_track_end(c->track, begin, "checkpoint", "wait for the sinks");
@@ -208,10 +212,23 @@ static co_status tell_outcome(co_checkpoints *c, co_error *err)
     return CO_OK;
 }
 
+/* The first worker's answer is everybody's. */
+static co_status ask_first(const co_checkpoints *c, bool *yes, co_error *err)
+{
+    uint8_t answer = *yes;
+    CO_TRY(co_comm_broadcast(c->job->comm, &answer, sizeof(answer), 0, err));
+    *yes = answer != 0;
+    return CO_OK;
+}
+
 static co_status begin_checkpoint(co_checkpoints *c, co_error *err)
 {
     task *t = &c->task;
     uint64_t step = c->progress->step;
+    co_comm_at(c->job->comm, step, "checkpoint");
+    if (c->job->comm->rank != 0) {
+        return co_snapshot_take(c->snapshot, err);
+    }
     int length = snprintf(t->path, sizeof(t->path), "%s/step-%06llu", c->folder,
                           (unsigned long long)step);
     if (length < 0 || (size_t)length >= sizeof(t->path)) {
@@ -236,10 +253,9 @@ static co_status begin_checkpoint(co_checkpoints *c, co_error *err)
     return CO_OK;
 }
 
-static bool is_due(const co_checkpoints *c)
+static bool is_due(const co_checkpoints *c, uint64_t step)
 {
     const co_checkpoint_options *options = &c->options;
-    uint64_t step = c->progress->step;
     if (c->saved && c->saved_step == step) {
         return false;
     }
@@ -250,28 +266,30 @@ static bool is_due(const co_checkpoints *c)
            co_announce_seconds(options->announcer) - c->saved_seconds >= 60.0 * options->minutes;
 }
 
-co_status co_checkpoints_step(co_checkpoints *c, co_error *err)
+bool co_checkpoints_wish(co_checkpoints *c)
 {
-    bool busy = atomic_load(&c->busy);
-    if (!busy) {
-        CO_TRY(tell_outcome(c, err));
+    uint64_t step = c->progress->step + 1;
+    if (c->job->comm->rank != 0 || !is_due(c, step)) {
+        return false;
     }
-    if (!is_due(c)) {
-        return CO_OK;
+    if (!atomic_load(&c->busy) || c->options.wait) {
+        return true;
     }
-    if (busy && c->options.wait) {
+    if (c->options.every > 0 && step % c->options.every == 0) {
+        co_announce_note(c->options.announcer, CO_LEVEL_NOTE,
+                         "step %llu is not saved: the checkpoint of step %llu is still being "
+                         "written",
+                         (unsigned long long)step, (unsigned long long)c->saved_step);
+    }
+    return false;
+}
+
+co_status co_checkpoints_step(co_checkpoints *c, bool wished, co_error *err)
+{
+    if (wished) {
         CO_TRY(co_checkpoints_wait(c, err));
-    } else if (busy) {
-        if (c->options.every > 0 && c->progress->step % c->options.every == 0) {
-            co_announce_note(c->options.announcer, CO_LEVEL_NOTE,
-                             "step %llu is not saved: the checkpoint of step %llu is still being "
-                             "written",
-                             (unsigned long long)c->progress->step,
-                             (unsigned long long)c->saved_step);
-        }
-        return CO_OK;
+        CO_TRY(begin_checkpoint(c, err));
     }
-    CO_TRY(begin_checkpoint(c, err));
     return atomic_load(&c->busy) ? CO_OK : tell_outcome(c, err);
 }
 
@@ -281,10 +299,17 @@ co_status co_checkpoints_wait(co_checkpoints *c, co_error *err)
     return tell_outcome(c, err);
 }
 
+static bool is_saved(const co_checkpoints *c)
+{
+    return c->saved && c->saved_step == c->progress->step;
+}
+
 co_status co_checkpoints_save(co_checkpoints *c, co_error *err)
 {
     CO_TRY(co_checkpoints_wait(c, err));
-    if (c->saved && c->saved_step == c->progress->step) {
+    bool needed = !is_saved(c);
+    CO_TRY(ask_first(c, &needed, err));
+    if (!needed) {
         return CO_OK;
     }
     CO_TRY(begin_checkpoint(c, err));
@@ -300,8 +325,9 @@ co_status co_checkpoints_save(co_checkpoints *c, co_error *err)
 co_status co_checkpoints_last(co_checkpoints *c, co_error *err)
 {
     CO_TRY(co_checkpoints_wait(c, err));
-    if ((c->options.every == 0 && c->options.minutes <= 0.0) ||
-        (c->saved && c->saved_step == c->progress->step)) {
+    bool needed = (c->options.every > 0 || c->options.minutes > 0.0) && !is_saved(c);
+    CO_TRY(ask_first(c, &needed, err));
+    if (!needed) {
         return CO_OK;
     }
     CO_TRY(begin_checkpoint(c, err));
@@ -359,10 +385,15 @@ static co_status start_thread(co_checkpoints *c, co_error *err)
 
 static co_status open_checkpoints(co_checkpoints *c, co_error *err)
 {
+    /* Together, so first: what follows may fail on the first worker alone. */
+    CO_TRY(co_snapshot_create(c->job, c->progress, c->options.background, &c->snapshot, err));
+    if (c->job->comm->rank != 0) {
+        return CO_OK;
+    }
     CO_TRY(co_strdup(c->options.folder, &c->folder, err));
     CO_TRY(co_strdup(c->options.config, &c->config, err));
     CO_TRY(co_environment_text(c->job, &c->environment, err));
-    CO_TRY(co_snapshot_create(c->job, c->progress, c->options.background, &c->snapshot, err));
+    CO_TRY(co_environment_workers(c->job, &c->workers, err));
     c->track = c->options.announcer->track;
     if (!c->options.background) {
         return CO_OK;
@@ -411,6 +442,7 @@ void co_checkpoints_destroy(co_checkpoints *c)
     pthread_cond_destroy(&c->changed);
     pthread_mutex_destroy(&c->mutex);
     co_snapshot_destroy(c->snapshot);
+    co_free(c->workers);
     co_free(c->environment);
     co_free(c->config);
     co_free(c->folder);

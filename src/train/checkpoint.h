@@ -7,11 +7,18 @@
  * (or the loop waits: `wait`).
  * A failed checkpoint is a warning, until there were too many in a row; older ones are removed only
  * after a newer one was written and read back. The training thread makes all calls.
+ *
+ * Several workers each have one, and make the calls together, unless they say otherwise. The first
+ * worker decides, writes and tells; the others hand it their part (train/snapshot.h), and need no
+ * folder.
  */
 #ifndef CO_TRAIN_CHECKPOINT_H
 #define CO_TRAIN_CHECKPOINT_H
 
 #include "train/snapshot.h"
+
+/* Beside the environment, of several workers: how they share the run. */
+#define CO_WORKERS_FILE "workers"
 
 typedef struct co_checkpoints co_checkpoints;
 
@@ -35,19 +42,23 @@ CO_MUST_CHECK co_status co_checkpoints_create(const co_checkpoint_options *optio
 void co_checkpoints_destroy(co_checkpoints *checkpoints);
 const char *co_checkpoints_folder(const co_checkpoints *checkpoints);
 
-/* Between two steps: saves when it is time to. CO_FILE after too many failures. */
-CO_MUST_CHECK co_status co_checkpoints_step(co_checkpoints *checkpoints, co_error *err);
+/* During a step: whether it is to be saved after it. The first worker's word counts; it reaches the
+ * others with the gradient (co_strategy.save). */
+bool co_checkpoints_wish(co_checkpoints *checkpoints);
+/* After the step: saves if that was wished. CO_FILE after too many failures. */
+CO_MUST_CHECK co_status co_checkpoints_step(co_checkpoints *checkpoints, bool wished,
+                                            co_error *err);
 /* Saves now and waits until it is done; nothing to do when this step is saved already. */
 CO_MUST_CHECK co_status co_checkpoints_save(co_checkpoints *checkpoints, co_error *err);
 /* The last step is done: likewise, where checkpoints are made regularly; a failure is a warning. */
 CO_MUST_CHECK co_status co_checkpoints_last(co_checkpoints *checkpoints, co_error *err);
-/* Waits for what is being written; CO_FILE after too many failures. */
+/* Waits for what is being written; CO_FILE after too many failures. Each worker by itself. */
 CO_MUST_CHECK co_status co_checkpoints_wait(co_checkpoints *checkpoints, co_error *err);
 /* The state at this step came from a checkpoint: it need not be saved again. */
 void co_checkpoints_loaded(co_checkpoints *checkpoints);
 
-/* The model's weights as a file of their own, in the background where there is one; afterwards the
- * file `old` ("": none), which it takes the place of, is removed. */
+/* The first worker alone: the model's weights as a file of their own, in the background where there
+ * is one; afterwards the file `old` ("": none), which it takes the place of, is removed. */
 CO_MUST_CHECK co_status co_checkpoints_save_model(co_checkpoints *checkpoints, const char *path,
                                                   const char *old, co_error *err);
 

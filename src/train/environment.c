@@ -46,6 +46,32 @@ co_status co_environment_text(const co_job *job, char **out, co_error *err)
     return CO_OK;
 }
 
+static co_status put_setting(co_text *text, const co_job *job, const char *name, co_row row,
+                             co_error *err)
+{
+    char *value = NULL;
+    CO_TRY(co_conf_value_text(job->settings, row, &value, err));
+    co_text_printf(text, "%s: %s\n", name, value);
+    co_free(value);
+    return CO_OK;
+}
+
+co_status co_environment_workers(const co_job *job, char **out, co_error *err)
+{
+    char lines[512];
+    co_text text = co_text_over(lines, sizeof(lines));
+    if (co_comm_alone(job->comm)) {
+        *out = NULL;
+        return CO_OK;
+    }
+    co_text_printf(&text, "workers: %d\nhosts: %d\n", job->comm->size, job->comm->hosts);
+    CO_TRY(put_setting(&text, job, "partition", CO_ROW_partition, err));
+    CO_TRY(put_setting(&text, job, "uneven", CO_ROW_uneven, err));
+    CO_TRY(put_setting(&text, job, "sums", CO_ROW_reduce, err));
+    CO_TRY(put_setting(&text, job, "batch norm", CO_ROW_bn_workers, err));
+    return co_strdup(lines, out, err);
+}
+
 /* The value of the line that begins with these `length` characters; its length in *value_length. */
 static const char *find_value(const char *text, const char *key, size_t length,
                               size_t *value_length)

@@ -14,6 +14,10 @@ CO_MUST_CHECK co_status co_environment_tune_hash(const co_settings *settings,
 /* This run's environment; freed by co_free. */
 CO_MUST_CHECK co_status co_environment_text(const co_job *job, char **out, co_error *err);
 
+/* How several workers share the run, in the same form: their number and hosts, the partition, the
+ * rules of sums and of batch norm; freed by co_free. NULL with one worker. */
+CO_MUST_CHECK co_status co_environment_workers(const co_job *job, char **out, co_error *err);
+
 /* Writes "threads: 2 then, 1 now; isa: ..." for what differs ("" when nothing does). `then` may be
  * any text. */
 void co_environment_compare(const char *then, const char *now, char *out, size_t size);

@@ -195,19 +195,42 @@ free_then:
     return status;
 }
 
-co_status co_resume_load(const co_committed *committed, co_job *job, const co_announcer *announcer,
-                         co_progress *progress, co_mark_files *files, co_error *err)
+/* Sums that the MPI library adds up have no order that could be repeated. */
+static void tell_order(const co_job *job, const co_announcer *announcer)
+{
+    const co_settings *settings = job->settings;
+    bool window = job->comm->hosts == 1 && settings->shared_memory;
+    if (!co_comm_alone(job->comm) && settings->reduce == CO_CONF_REDUCE_FAST && !window &&
+        !settings->bf16_allreduce && !settings->use_adasum) {
+        co_announce_note(announcer, CO_LEVEL_NOTE,
+                         "the MPI library adds the gradients up: the result may differ in its last "
+                         "bits from that of a run that was not stopped; --reduce ordered promises "
+                         "the same bits");
+    }
+}
+
+static co_status check(const co_committed *committed, const co_job *job,
+                       const co_announcer *announcer, co_error *err)
 {
     CO_TRY(check_settings(committed, job, announcer, err));
     CO_TRY(check_network(committed, job, err));
     CO_TRY(check_environment(committed, job, announcer, err));
+    tell_order(job, announcer);
+    return CO_OK;
+}
+
+co_status co_resume_load(const co_committed *committed, co_job *job, const co_announcer *announcer,
+                         co_progress *progress, co_mark_files *files, co_error *err)
+{
+    co_status status = job->comm->rank == 0 ? check(committed, job, announcer, err) : CO_OK;
+    CO_TRY(co_comm_agree(job->comm, status, err));
     CO_TRY(co_snapshot_load(committed, job, progress, files, err));
     if (progress->step > job->steps_total) {
         return co_fail(err, CO_FILE,
-                       "%s: is of step %llu, but this run ends with step %llu: raise --epochs or "
+                       "%s is of step %llu, but this run ends with step %llu: raise --epochs or "
                        "--max-steps",
-                       co_committed_folder(committed), (unsigned long long)progress->step,
-                       (unsigned long long)job->steps_total);
+                       committed != NULL ? co_committed_folder(committed) : "the checkpoint",
+                       (unsigned long long)progress->step, (unsigned long long)job->steps_total);
     }
     return CO_OK;
 }

@@ -22,7 +22,8 @@ CO_MUST_CHECK co_status co_resume_find(const char *target, bool fall_back,
 CO_MUST_CHECK co_status co_resume_run_folder(const char *target, char *out, size_t size,
                                              co_error *err);
 
-/* Compares, and loads the state into job and progress. */
+/* Compares, and loads the state into job and progress. All workers together, committed NULL but on
+ * the first; they fail together. */
 CO_MUST_CHECK co_status co_resume_load(const co_committed *committed, co_job *job,
                                        const co_announcer *announcer, co_progress *progress,
                                        co_mark_files *files, co_error *err);

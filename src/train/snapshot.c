@@ -1,4 +1,4 @@
-#include "train/snapshot.h"
+#include "train/snapshot_parts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -6,19 +6,9 @@
 #include "base/alloc.h"
 #include "base/text.h"
 
-enum { SLOTS_MAX = 16, FILE_NAME_SIZE = 48, PREFIX_SIZE = 64, TENSOR_NAME_SIZE = 192 };
+enum { SLOTS_MAX = 16, TENSOR_NAME_SIZE = CO_SNAPSHOT_TENSOR_NAME };
 
-#define STATE_FILE "rank-0000.state"
-
-/* One buffer laid out like the model's. */
-typedef struct slot {
-    char file[FILE_NAME_SIZE]; /* "optimizer.safetensors" */
-    char prefix[PREFIX_SIZE];  /* of its tensors' names: "momentum." */
-    co_visit_layout layout;
-    size_t count;      /* floats */
-    const float *live; /* borrowed from the module */
-    float *copy;       /* NULL when not staged */
-} slot;
+typedef co_snapshot_slot slot;
 
 struct co_snapshot {
     co_job *job;           /* borrowed */
@@ -30,11 +20,16 @@ struct co_snapshot {
     unsigned char *state; /* the saved form of everything but the slots, then of the files */
     size_t state_bytes;
     size_t files_bytes;
+    /* With several workers: */
+    co_snapshot_own own;
+    unsigned char *others; /* the first worker's: states of rank 1, rank 2, ... */
+    uint64_t *bytes_of;    /* (workers) of their states */
+    co_request *requests;  /* (workers) the first worker's: of what they send */
 };
 
 /* --- names ----------------------------------------------------------------------------- */
 
-static const co_tensor *tensors_of(const co_graph *graph, co_visit_layout layout, int *count)
+const co_tensor *co_snapshot_tensors_of(const co_graph *graph, co_visit_layout layout, int *count)
 {
     bool params = layout == CO_VISIT_LIKE_PARAMS;
     *count = params ? graph->param_count : graph->stat_count;
@@ -46,13 +41,11 @@ static size_t floats_of(const co_graph *graph, co_visit_layout layout)
     return layout == CO_VISIT_LIKE_PARAMS ? graph->param_floats : graph->stat_floats;
 }
 
-/* "optimizer.momentum" -> optimizer.safetensors, "momentum."; "ema.params" -> ema.safetensors, ""
- */
-static co_status name_slot(slot *s, const char *path, co_error *err)
+co_status co_snapshot_name_slot(slot *s, const char *path, co_error *err)
 {
     const char *dot = strchr(path, '.');
-    if (dot == NULL || (size_t)(dot - path) + sizeof(".safetensors") > FILE_NAME_SIZE ||
-        strlen(dot) + 1 > PREFIX_SIZE) {
+    if (dot == NULL || (size_t)(dot - path) + sizeof(".safetensors") > sizeof(s->file) ||
+        strlen(dot) + 1 > sizeof(s->prefix)) {
         return co_fail(err, CO_INTERNAL, "state: the buffer %s is in no section", path);
     }
     (void)snprintf(s->file, sizeof(s->file), "%.*s.safetensors", (int)(dot - path), path);
@@ -63,7 +56,57 @@ static co_status name_slot(slot *s, const char *path, co_error *err)
     return CO_OK;
 }
 
+void co_snapshot_state_file(char out[CO_SNAPSHOT_FILE_NAME], int rank)
+{
+    (void)snprintf(out, CO_SNAPSHOT_FILE_NAME, "rank-%04d.state", rank);
+}
+
+/* --- what is each worker's own --------------------------------------------------------- */
+
+co_status co_snapshot_add_own(co_snapshot_own *own, co_visit_layout layout, float *values,
+                              size_t count, int slot_number, co_error *err)
+{
+    if (layout != CO_VISIT_LIKE_STATS) {
+        return CO_OK;
+    }
+    if (own->count == CO_SNAPSHOT_OWN_MAX) {
+        return co_fail(err, CO_INTERNAL, "state: more than %d buffers like the statistics",
+                       (int)CO_SNAPSHOT_OWN_MAX);
+    }
+    own->buffers[own->count].values = values;
+    own->buffers[own->count].count = count;
+    own->buffers[own->count].slot = slot_number;
+    own->count++;
+    return CO_OK;
+}
+
+co_status co_snapshot_visit_own(const co_comm *comm, co_snapshot_own *own, co_visitor *v,
+                                co_error *err)
+{
+    if (co_comm_alone(comm)) {
+        return CO_OK;
+    }
+    CO_TRY(co_visit_begin(v, "worker", err));
+    CO_TRY(co_visit_same_u64(v, "workers", (uint64_t)comm->size, err));
+    CO_TRY(co_visit_same_u64(v, "rank", (uint64_t)comm->rank, err));
+    for (int i = 0; i < own->count; i++) {
+        size_t count = own->buffers[i].count;
+        CO_TRY(co_visit_f32_array(v, "statistics", own->buffers[i].values, count, err));
+        own->buffers[i].offset = v->offset - count * sizeof(float);
+    }
+    return co_visit_end(v, err);
+}
+
 /* --- making ---------------------------------------------------------------------------- */
+
+/* The first worker writes. The mean of several workers' statistics is not what it goes on with. */
+static bool has_copy(const co_snapshot *snapshot, co_visit_layout layout)
+{
+    const co_job *job = snapshot->job;
+    bool mean = layout == CO_VISIT_LIKE_STATS && !co_comm_alone(job->comm) &&
+                job->settings->bn_workers == CO_CONF_BN_WORKERS_AVERAGE;
+    return job->comm->rank == 0 && (snapshot->staged || mean);
+}
 
 static co_status add_slot(void *context, const char *path, co_visit_layout layout, float *values,
                           size_t count, co_error *err)
@@ -75,9 +118,10 @@ static co_status add_slot(void *context, const char *path, co_visit_layout layou
     }
     slot *s = &snapshot->slots[snapshot->slot_count];
     *s = (slot){.layout = layout, .count = count, .live = values};
-    CO_TRY(name_slot(s, path, err));
+    CO_TRY(co_snapshot_name_slot(s, path, err));
+    CO_TRY(co_snapshot_add_own(&snapshot->own, layout, values, count, snapshot->slot_count, err));
     snapshot->slot_count++;
-    if (snapshot->staged && count > 0) {
+    if (count > 0 && has_copy(snapshot, layout)) {
         void *block = NULL;
         CO_TRY(co_alloc(count, sizeof(float), "copy of the state", &block, err));
         s->copy = block;
@@ -85,7 +129,7 @@ static co_status add_slot(void *context, const char *path, co_visit_layout layou
     return CO_OK;
 }
 
-static co_status visit_files(co_visitor *v, co_mark_files *files, co_error *err)
+co_status co_snapshot_visit_files(co_visitor *v, co_mark_files *files, co_error *err)
 {
     CO_TRY(co_visit_begin(v, "files", err));
     CO_TRY(co_visit_u32(v, "count", &files->count, err));
@@ -110,15 +154,51 @@ static co_status measure(co_snapshot *snapshot, co_error *err)
     co_visitor v = co_visitor_sizing();
     v.tensors = &hook;
     CO_TRY(co_run_state(snapshot->job, snapshot->progress, &v, err));
+    CO_TRY(co_snapshot_visit_own(snapshot->job->comm, &snapshot->own, &v, err));
     snapshot->state_bytes = v.offset;
     v = co_visitor_sizing();
-    CO_TRY(visit_files(&v, &files, err));
+    CO_TRY(co_snapshot_visit_files(&v, &files, err));
     snapshot->files_bytes = v.offset;
     void *block = NULL;
     CO_TRY(co_alloc(snapshot->state_bytes + snapshot->files_bytes, 1, "copy of the state", &block,
                     err));
     snapshot->state = block;
     return CO_OK;
+}
+
+/* Room for what the others will send. */
+static co_status make_room(co_snapshot *snapshot, co_error *err)
+{
+    const co_comm *comm = snapshot->job->comm;
+    void *block = NULL;
+    size_t bytes = 0;
+    if (comm->rank != 0) {
+        return CO_OK;
+    }
+    for (int rank = 1; rank < comm->size; rank++) {
+        bytes += snapshot->bytes_of[rank];
+    }
+    CO_TRY(co_alloc(bytes, 1, "state of the workers", &block, err));
+    snapshot->others = block;
+    CO_TRY(co_alloc((size_t)comm->size, sizeof(co_request), "requests", &block, err));
+    snapshot->requests = block;
+    return CO_OK;
+}
+
+static co_status meet_others(co_snapshot *snapshot, co_error *err)
+{
+    co_comm *comm = snapshot->job->comm;
+    void *block = NULL;
+    if (co_comm_alone(comm)) {
+        return CO_OK;
+    }
+    co_status status = co_alloc((size_t)comm->size, sizeof(uint64_t), "sizes of states", &block,
+                                err);
+    snapshot->bytes_of = block;
+    CO_TRY(co_comm_agree(comm, status, err));
+    const uint64_t bytes = snapshot->state_bytes;
+    CO_TRY(co_comm_gather(comm, &bytes, sizeof(bytes), snapshot->bytes_of, err));
+    return co_comm_agree(comm, make_room(snapshot, err), err);
 }
 
 co_status co_snapshot_create(co_job *job, co_progress *progress, bool staged, co_snapshot **out,
@@ -130,7 +210,10 @@ co_status co_snapshot_create(co_job *job, co_progress *progress, bool staged, co
     snapshot->job = job;
     snapshot->progress = progress;
     snapshot->staged = staged;
-    co_status status = measure(snapshot, err);
+    co_status status = co_comm_agree(job->comm, measure(snapshot, err), err);
+    if (status == CO_OK) {
+        status = meet_others(snapshot, err);
+    }
     if (status != CO_OK) {
         co_snapshot_destroy(snapshot);
         return status;
@@ -147,6 +230,9 @@ void co_snapshot_destroy(co_snapshot *snapshot)
     for (int i = 0; i < snapshot->slot_count; i++) {
         co_free(snapshot->slots[i].copy);
     }
+    co_free(snapshot->requests);
+    co_free(snapshot->bytes_of);
+    co_free(snapshot->others);
     co_free(snapshot->state);
     co_free(snapshot);
 }
@@ -155,7 +241,10 @@ size_t co_snapshot_memory_bytes(const co_snapshot *snapshot)
 {
     size_t bytes = snapshot->state_bytes + snapshot->files_bytes;
     for (int i = 0; i < snapshot->slot_count; i++) {
-        bytes += snapshot->staged ? snapshot->slots[i].count * sizeof(float) : 0;
+        bytes += snapshot->slots[i].copy != NULL ? snapshot->slots[i].count * sizeof(float) : 0;
+    }
+    for (int rank = 1; snapshot->others != NULL && rank < snapshot->job->comm->size; rank++) {
+        bytes += snapshot->bytes_of[rank];
     }
     return bytes;
 }
@@ -182,17 +271,77 @@ static co_status take_slot(void *context, const char *path, co_visit_layout layo
     }
     s->live = values;
     copy_slot(s);
-    return CO_OK;
+    return co_snapshot_add_own(&snapshot->own, layout, values, count, snapshot->next - 1, err);
 }
 
-co_status co_snapshot_take(co_snapshot *snapshot, co_error *err)
+static co_status take_own(co_snapshot *snapshot, co_error *err)
 {
     const co_visit_tensors hook = {.visit = take_slot, .context = snapshot};
     co_visitor v = co_visitor_saving(snapshot->state, snapshot->state_bytes);
     v.tensors = &hook;
     snapshot->next = 0;
+    snapshot->own.count = 0;
     CO_TRY(co_run_state(snapshot->job, snapshot->progress, &v, err));
+    CO_TRY(co_snapshot_visit_own(snapshot->job->comm, &snapshot->own, &v, err));
     return co_visitor_finish(&v, err);
+}
+
+static co_status collect_states(co_snapshot *snapshot, co_error *err)
+{
+    co_comm *comm = snapshot->job->comm;
+    unsigned char *place = snapshot->others;
+    if (comm->rank != 0) {
+        return co_comm_send(comm, snapshot->state, snapshot->state_bytes, 0, CO_SNAPSHOT_TAG_STATE,
+                            err);
+    }
+    for (int rank = 1; rank < comm->size; rank++) {
+        CO_TRY(co_comm_start_receive(comm, place, snapshot->bytes_of[rank], rank,
+                                     CO_SNAPSHOT_TAG_STATE, &snapshot->requests[rank - 1], err));
+        place += snapshot->bytes_of[rank];
+    }
+    return co_comm_wait(comm, snapshot->requests, comm->size - 1, err);
+}
+
+static float float_at(const unsigned char *state, size_t offset, size_t index)
+{
+    float value = 0.0F;
+    memcpy(&value, state + offset + index * sizeof(float), sizeof(value));
+    return value;
+}
+
+/* --bn-workers average: the model that is saved has the mean, as co_job_common_stats_begin makes
+ * it; states are of one form on all workers. */
+static void average_own(const co_snapshot *snapshot)
+{
+    const int workers = snapshot->job->comm->size;
+    for (int b = 0; b < snapshot->own.count; b++) {
+        float *mean = snapshot->slots[snapshot->own.buffers[b].slot].copy;
+        size_t offset = snapshot->own.buffers[b].offset;
+        for (size_t i = 0; i < snapshot->own.buffers[b].count; i++) {
+            const unsigned char *state = snapshot->others;
+            double sum = (double)float_at(snapshot->state, offset, i);
+            for (int rank = 1; rank < workers; rank++) {
+                sum += (double)float_at(state, offset, i);
+                state += snapshot->bytes_of[rank];
+            }
+            mean[i] = (float)(sum / (double)workers);
+        }
+    }
+}
+
+co_status co_snapshot_take(co_snapshot *snapshot, co_error *err)
+{
+    co_job *job = snapshot->job;
+    CO_TRY(job->strategy->ops->complete(job->strategy, err));
+    CO_TRY(take_own(snapshot, err));
+    if (co_comm_alone(job->comm)) {
+        return CO_OK;
+    }
+    CO_TRY(collect_states(snapshot, err));
+    if (job->comm->rank == 0 && job->settings->bn_workers == CO_CONF_BN_WORKERS_AVERAGE) {
+        average_own(snapshot);
+    }
+    return CO_OK;
 }
 
 static bool is_of_model(const slot *s)
@@ -221,7 +370,7 @@ typedef struct tensor_list {
 static void list_slot(tensor_list *list, const co_graph *graph, const slot *s)
 {
     int count = 0;
-    const co_tensor *tensors = tensors_of(graph, s->layout, &count);
+    const co_tensor *tensors = co_snapshot_tensors_of(graph, s->layout, &count);
     const float *values = s->copy != NULL ? s->copy : s->live;
     for (int i = 0; i < count; i++) {
         char *name = list->names[list->count];
@@ -288,21 +437,35 @@ static bool begins_file(const co_snapshot *snapshot, int i)
     return i == 0 || strcmp(snapshot->slots[i].file, snapshot->slots[i - 1].file) != 0;
 }
 
+static co_status write_states(const co_snapshot *snapshot, co_commit *commit, co_error *err)
+{
+    char name[CO_SNAPSHOT_FILE_NAME];
+    const unsigned char *state = snapshot->others;
+    co_snapshot_state_file(name, 0);
+    CO_TRY(co_commit_bytes(commit, name, snapshot->state,
+                           snapshot->state_bytes + snapshot->files_bytes, err));
+    for (int rank = 1; rank < snapshot->job->comm->size; rank++) {
+        co_snapshot_state_file(name, rank);
+        CO_TRY(co_commit_bytes(commit, name, state, snapshot->bytes_of[rank], err));
+        state += snapshot->bytes_of[rank];
+    }
+    return CO_OK;
+}
+
 co_status co_snapshot_write(co_snapshot *snapshot, co_commit *commit, const co_mark_files *files,
                             co_error *err)
 {
     co_mark_files own = *files;
     co_visitor v = co_visitor_saving(snapshot->state + snapshot->state_bytes,
                                      snapshot->files_bytes);
-    CO_TRY(visit_files(&v, &own, err));
+    CO_TRY(co_snapshot_visit_files(&v, &own, err));
     CO_TRY(co_visitor_finish(&v, err));
     for (int i = 0; i < snapshot->slot_count; i++) {
         if (begins_file(snapshot, i)) {
             CO_TRY(write_tensors(snapshot, snapshot->slots[i].file, commit, err));
         }
     }
-    return co_commit_bytes(commit, STATE_FILE, snapshot->state,
-                           snapshot->state_bytes + snapshot->files_bytes, err);
+    return write_states(snapshot, commit, err);
 }
 
 co_status co_snapshot_write_model(const co_snapshot *snapshot, const co_files *files,
@@ -314,98 +477,5 @@ co_status co_snapshot_write_model(const co_snapshot *snapshot, const co_files *f
     co_status status = co_safetensors_save(files, path, list.sources, list.count, metadata,
                                            sizeof(metadata) / sizeof(metadata[0]), err);
     free_list(&list);
-    return status;
-}
-
-/* --- loading --------------------------------------------------------------------------- */
-
-typedef struct loading {
-    const co_committed *committed;
-    const co_graph *graph;
-    co_safetensors *file; /* the one opened last */
-    char name[FILE_NAME_SIZE];
-    size_t used; /* tensors of it that were read */
-} loading;
-
-static co_status close_file(loading *l, co_error *err)
-{
-    co_status status = CO_OK;
-    if (l->file != NULL && co_safetensors_count(l->file) != l->used) {
-        status = co_fail(err, CO_FILE,
-                         "%s/%s: has %zu tensors, this run has %zu of them: the checkpoint is of "
-                         "another model",
-                         co_committed_folder(l->committed), l->name, co_safetensors_count(l->file),
-                         l->used);
-    }
-    co_safetensors_close(l->file);
-    l->file = NULL;
-    return status;
-}
-
-static co_status open_file(loading *l, const char *name, co_error *err)
-{
-    char *path = NULL;
-    if (l->file != NULL && strcmp(l->name, name) == 0) {
-        return CO_OK;
-    }
-    CO_TRY(close_file(l, err));
-    CO_TRY(co_committed_path(l->committed, name, &path, err));
-    co_status status = co_safetensors_open(path, &l->file, err);
-    co_free(path);
-    (void)snprintf(l->name, sizeof(l->name), "%s", name);
-    l->used = 0;
-    return status;
-}
-
-static co_status load_slot(void *context, const char *path, co_visit_layout layout, float *values,
-                           size_t count, co_error *err)
-{
-    loading *l = context;
-    slot s = {.layout = layout, .count = count};
-    int tensor_count = 0;
-    const co_tensor *tensors = tensors_of(l->graph, layout, &tensor_count);
-    CO_TRY(name_slot(&s, path, err));
-    CO_TRY(open_file(l, s.file, err));
-    for (int i = 0; i < tensor_count; i++) {
-        char name[TENSOR_NAME_SIZE];
-        uint64_t shape[4] = {0};
-        (void)snprintf(name, sizeof(name), "%s%s", s.prefix, tensors[i].name);
-        for (int d = 0; d < tensors[i].dims; d++) {
-            shape[d] = tensors[i].shape[d];
-        }
-        CO_TRY(co_safetensors_read_f32(l->file, name, (unsigned)tensors[i].dims, shape,
-                                       values + tensors[i].offset, err));
-        l->used++;
-    }
-    return CO_OK;
-}
-
-static co_status load_state(loading *l, const char *state, size_t bytes, co_job *job,
-                            co_progress *progress, co_mark_files *files, co_error *err)
-{
-    const co_visit_tensors hook = {.visit = load_slot, .context = l};
-    co_visitor v = co_visitor_loading(state, bytes);
-    v.tensors = &hook;
-    CO_TRY(co_run_state(job, progress, &v, err));
-    CO_TRY(visit_files(&v, files, err));
-    CO_TRY(co_visitor_finish(&v, err));
-    return close_file(l, err);
-}
-
-co_status co_snapshot_load(const co_committed *committed, co_job *job, co_progress *progress,
-                           co_mark_files *files, co_error *err)
-{
-    loading l = {.committed = committed, .graph = job->graph};
-    char *state = NULL;
-    size_t bytes = 0;
-    CO_TRY(co_committed_read(committed, STATE_FILE, &state, &bytes, err));
-    co_status status = load_state(&l, state, bytes, job, progress, files, err);
-    co_safetensors_close(l.file);
-    co_free(state);
-    if (status == CO_FILE && strncmp(err->text, "state:", 6) == 0) {
-        char text[CO_ERROR_SIZE];
-        (void)snprintf(text, sizeof(text), "%s", err->text);
-        return co_fail(err, CO_FILE, "%s/%s: %s", co_committed_folder(committed), STATE_FILE, text);
-    }
     return status;
 }

@@ -4,7 +4,12 @@
  *     optimizer.safetensors   "momentum.conv1.weight", ...; one such file per module that has
  *     ema.safetensors         buffers laid out like the model's
  *     rank-0000.state         everything else (state/visitor.h), and the lengths of the sinks'
- * files
+ *                             files
+ *     rank-0001.state ...     the same of the other workers, each with its own statistics
+ *
+ * Several workers make, take and load one together: the first one writes and reads, what is the
+ * others' own comes and goes by messages. In the window of a host each has its share of the
+ * optimizer's state; taking completes it.
  *
  * A staged snapshot has memory of its own, made once: taking it costs the copy, and another thread
  * may write it while the training goes on. One that is not staged is of the live buffers, which
@@ -19,25 +24,26 @@
 
 typedef struct co_snapshot co_snapshot;
 
-/* Job and progress are borrowed. */
+/* Job and progress are borrowed. On a failure all workers fail. */
 CO_MUST_CHECK co_status co_snapshot_create(co_job *job, co_progress *progress, bool staged,
                                            co_snapshot **out, co_error *err);
 void co_snapshot_destroy(co_snapshot *snapshot); /* NULL is allowed */
 size_t co_snapshot_memory_bytes(const co_snapshot *snapshot);
 
-/* Copies the state as it is now; allocates nothing. */
+/* Copies the state as it is now; allocates nothing. All workers together. */
 CO_MUST_CHECK co_status co_snapshot_take(co_snapshot *snapshot, co_error *err);
-/* Likewise the model alone: enough for co_snapshot_write_model. */
+/* Likewise the first worker's model alone: enough for co_snapshot_write_model. */
 void co_snapshot_take_model(co_snapshot *snapshot);
 
-/* Writes what was taken; any thread, as long as nothing is taken meanwhile. */
+/* The first worker writes what was taken; any thread, as long as nothing is taken meanwhile. */
 CO_MUST_CHECK co_status co_snapshot_write(co_snapshot *snapshot, co_commit *commit,
                                           const co_mark_files *files, co_error *err);
 CO_MUST_CHECK co_status co_snapshot_write_model(const co_snapshot *snapshot, const co_files *files,
                                                 const char *path, co_error *err);
 
-/* Brings job and progress to the state in the checkpoint, whose files were verified. On failure
- * they are a mixture and must not be used; another load makes up for that. */
+/* Brings job and progress to the state in the checkpoint, whose files were verified (NULL but on
+ * the first worker). On failure they are a mixture and must not be used; another load makes up for
+ * that. All workers together, and they fail together. */
 CO_MUST_CHECK co_status co_snapshot_load(const co_committed *committed, co_job *job,
                                          co_progress *progress, co_mark_files *files,
                                          co_error *err);

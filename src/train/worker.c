@@ -69,6 +69,8 @@ static co_status backward(worker *w, co_plan *plan, const part *p, const step_re
     co_comm_at(w->job->comm, w->progress->step + 1, "backward");
     strategy->loss = report->loss;
     strategy->stop = asked_to_stop(w) != NULL;
+    strategy->save = w->options->checkpoints != NULL && p->last &&
+                     co_checkpoints_wish(w->options->checkpoints);
     int count = 0;
     const co_phase *phases = w->ops->phases(plan, &count);
     for (int i = 0; i < count; i++) {
@@ -138,6 +140,7 @@ static co_status update(worker *w, step_report *report, co_error *err)
     CO_TRY(strategy->ops->reduce(strategy, &reduction, err));
     report->loss = reduction.loss;
     w->stopping = reduction.stop;
+    w->saving = reduction.save;
     co_track_end(track, begin, "communicate", "reduce");
     begin = co_track_now(track);
     CO_TRY(job->agent->ops->gradient(job->agent, model, &changed, err));
@@ -370,7 +373,7 @@ static co_status one_step(worker *w, co_error *err)
         co_worker_trace(w);
     }
     if (w->options->checkpoints != NULL) {
-        CO_TRY(co_checkpoints_step(w->options->checkpoints, err));
+        CO_TRY(co_checkpoints_step(w->options->checkpoints, w->saving, err));
     }
     return CO_OK;
 }

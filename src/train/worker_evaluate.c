@@ -133,6 +133,18 @@ static void enter_best(co_progress *progress, uint32_t place, uint32_t most, con
     progress->best_count++;
 }
 
+/* With the statistics that were evaluated. */
+static co_status save_best(worker *w, const char *path, const char *old, co_error *err)
+{
+    co_job *job = w->job;
+    CO_TRY(co_job_common_stats_begin(job, err));
+    co_status status = job->comm->rank == 0
+                           ? co_checkpoints_save_model(w->options->checkpoints, path, old, err)
+                           : CO_OK;
+    co_job_common_stats_end(job);
+    return status;
+}
+
 static co_status keep_best(worker *w, double value, co_error *err)
 {
     co_progress *progress = w->progress;
@@ -146,11 +158,13 @@ static co_status keep_best(worker *w, double value, co_error *err)
         return CO_OK;
     }
     enter_best(progress, place, most, &best, &dropped);
-    CO_TRY(best_path(w, &best, path, err));
-    if (dropped.epoch != 0) {
+    if (w->job->comm->rank == 0) {
+        CO_TRY(best_path(w, &best, path, err));
+    }
+    if (w->job->comm->rank == 0 && dropped.epoch != 0) {
         CO_TRY(best_path(w, &dropped, old, err));
     }
-    return co_checkpoints_save_model(w->options->checkpoints, path, old, err);
+    return save_best(w, path, old, err);
 }
 
 /* --- stopping early -------------------------------------------------------------------- */

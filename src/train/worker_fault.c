@@ -95,20 +95,27 @@ static void report_step(const worker *w, const step_report *report)
 
 /* --- going back ------------------------------------------------------------------------ */
 
+static co_status find_newest(const worker *w, co_committed **out, co_error *err)
+{
+    CO_TRY(co_checkpoint_newest(co_checkpoints_folder(w->options->checkpoints), true,
+                                w->options->announcer, out, err));
+    if (*out == NULL) {
+        return co_fail(err, CO_FAILED,
+                       "a loss or gradient is not finite, and there is no checkpoint to go back "
+                       "to yet: lower --lr, or --checkpoint-every");
+    }
+    return CO_OK;
+}
+
 static co_status load_newest(worker *w, co_error *err)
 {
     co_checkpoints *checkpoints = w->options->checkpoints;
     co_committed *committed = NULL;
     co_mark_files files;
     CO_TRY(co_checkpoints_wait(checkpoints, err));
-    CO_TRY(co_checkpoint_newest(co_checkpoints_folder(checkpoints), true, w->options->announcer,
-                                &committed, err));
-    if (committed == NULL) {
-        return co_fail(err, CO_FAILED,
-                       "a loss or gradient is not finite, and there is no checkpoint to go back "
-                       "to yet: lower --lr, or --checkpoint-every");
-    }
-    co_status status = co_snapshot_load(committed, w->job, w->progress, &files, err);
+    co_status status = w->job->comm->rank == 0 ? find_newest(w, &committed, err) : CO_OK;
+    CO_TRY(co_comm_agree(w->job->comm, status, err));
+    status = co_snapshot_load(committed, w->job, w->progress, &files, err);
     co_committed_close(committed);
     CO_TRY(status);
     co_checkpoints_loaded(checkpoints);

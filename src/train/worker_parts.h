@@ -14,6 +14,7 @@ typedef struct worker {
     int classes;
     const char *stopped_by; /* NULL: nothing */
     bool stopping;          /* one of several workers was asked to stop, and all know */
+    bool saving;            /* likewise: a checkpoint is due after this step */
     double epoch_seconds;   /* of the epoch under way, in this process since it began or went on */
     double mark_seconds;    /* time and images of the last step event: the recent rate */
     uint64_t mark_images;

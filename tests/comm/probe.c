@@ -4,7 +4,12 @@
  *     probe collect COUNT   sums, gathers and broadcasts against what they must give
  *     probe window BYTES    shared memory inside a host, and its barrier
  *     probe agree RANK      that rank fails; all must hear of it
- *     probe late RANK       that rank never arrives (deadline 2 s) */
+ *     probe apart RANK      that rank takes part in another collective than the rest
+ *     probe sizes RANK      that rank gathers another number of bytes
+ *     probe steps RANK      that rank comes to a barrier from another step
+ *     probe silent RANK     that rank never gathers (deadline 3 s)
+ *     probe late RANK       that rank never arrives (deadline 2 s)
+ * COMM_PROBE_PULSES names a file of pulses, which the ranks then share. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +146,35 @@ static co_status try_late(co_comm *comm, int rank, co_error *err)
     return CO_OK;
 }
 
+/* Two collectives that all take part in, and one in which a rank goes astray. */
+static co_status try_apart(co_comm *comm, const char *what, int rank, co_error *err)
+{
+    int all[1024] = {0};
+    const bool astray = comm->rank == rank;
+    comm->deadline = strcmp(what, "silent") == 0 ? 3.0 : 20.0;
+    co_comm_at(comm, 4, "reduce");
+    CO_TRY(co_comm_gather(comm, &comm->rank, sizeof(int), all, err));
+    CO_TRY(co_comm_barrier(comm, err));
+    co_comm_at(comm, 5, "reduce");
+    if (strcmp(what, "silent") == 0 && astray) {
+        co_clock_sleep(&comm->clock, 8.0);
+        return CO_OK;
+    }
+    if (strcmp(what, "apart") == 0 && astray) {
+        return co_comm_barrier(comm, err);
+    }
+    if (strcmp(what, "steps") == 0) {
+        co_window *window = NULL;
+        CO_TRY(co_window_open(comm, 64, &window, err));
+        co_comm_at(comm, astray ? 6 : 5, "reduce");
+        CO_TRY(co_window_barrier(window, err));
+        co_window_close(window);
+        return CO_OK;
+    }
+    size_t bytes = astray && strcmp(what, "sizes") == 0 ? 2 * sizeof(int) : sizeof(int);
+    return co_comm_gather(comm, all, bytes, all + 2 * comm->size, err);
+}
+
 static co_status try_agree(co_comm *comm, int rank, co_error *err)
 {
     co_status mine = CO_OK;
@@ -168,7 +202,10 @@ static co_status run(co_comm *comm, const char *what, const char *value, co_erro
     if (strcmp(what, "late") == 0) {
         return try_late(comm, (int)number, err);
     }
-    return try_agree(comm, (int)number, err);
+    if (strcmp(what, "agree") == 0) {
+        return try_agree(comm, (int)number, err);
+    }
+    return try_apart(comm, what, (int)number, err);
 }
 
 __attribute__((visibility("default"))) int main(int argc, char *argv[])
@@ -179,12 +216,16 @@ __attribute__((visibility("default"))) int main(int argc, char *argv[])
     co_comm *comm = NULL;
     co_error err = {0};
     co_status status = co_engine_linked.open(&comm, &err);
+    const char *pulses = getenv("COMM_PROBE_PULSES");
+    if (status == CO_OK && pulses != NULL) {
+        status = co_comm_share_pulse(comm, pulses, &err);
+    }
     if (status == CO_OK) {
         status = run(comm, argv[1], argv[2], &err);
         printf("rank %d of %d, host %d of %d: %s%s\n", comm->rank, comm->size, comm->host,
                comm->hosts, co_status_name(status), err.text);
         (void)fflush(stdout);
-        if (status == CO_PEER) {
+        if (status == CO_PEER || status == CO_INTERNAL) {
             co_comm_end(comm, (int)status);
         }
         co_comm_close(comm);

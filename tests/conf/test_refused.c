@@ -326,13 +326,6 @@ static void test_commands(void **state)
 static void test_many_workers(void **state)
 {
     (void)state;
-    FAIL("--resume: this version does it for one worker on this machine only; leave it out, or "
-         "train "
-         "without --workers",
-         .arguments = {"--workers", "2", "--resume", "run"});
-    FAIL("--checkpoint-every: this version does it for one worker on this machine only; leave it "
-         "out, or train without --workers",
-         .arguments = {"--workers", "2", "--checkpoint-every", "5"});
     FAIL("--tb-images: this version does it for one worker on this machine only; leave it out, or "
          "train without --workers",
          .arguments = {"--workers", "2", "--tensorboard", "--tb-images", "5"});

@@ -27,6 +27,22 @@ grep -q '"hosts": 2' "$TMP/two/env.json" || fail "not two hosts: $(grep hosts "$
 cmp "$TMP/one/model.safetensors" "$TMP/two/model.safetensors" ||
     fail "one host and two give other weights"
 
+# A worker that dies on the other host is named too, and the job starts again.
+on_first "$COHORT" train "${common[@]}" --max-steps 400 --log-interval 1 --checkpoint-every 5 \
+    --max-restarts 1 --hosts $two --run-dir "$TMP/lost" >"$TMP/out" 2>&1 &
+pid=$!
+for _ in $(seq 300); do
+    grep -q '"step":20,' "$TMP/lost/metrics.jsonl" 2>/dev/null && break
+    sleep 0.1
+done
+for p in $(ip netns pids $b); do
+    [ "$(cat "/proc/$p/comm")" = cohort ] && kill -KILL "$p" && break
+done
+wait $pid || fail "a worker of the other host was killed: $(cat "$TMP/out")"
+grep -qE "restart 1 of 1: rank [23] \([^)]*\) was lost (in|when others were in) step [0-9]+.*: \
+killed by signal 9 .*; resuming from step [0-9]+" "$TMP/out" ||
+    fail "who was lost: $(cat "$TMP/out")"
+
 # A cut cable is told by the name of the host behind it, when the deadline is over.
 on_first "$COHORT" train "${common[@]}" --epochs 1000 --deadline 3 --hosts $two \
     --run-dir "$TMP/cut" >"$TMP/out" 2>&1 &

@@ -7,6 +7,7 @@
  *                                      update (co_optimizer_step)
  *                                N: from 1; only this call fails, or is the last of the process
  *     CO_FAULT_REPORT=FILE       gets a line "hit" when call N came
+ *     CO_FAULT_RANK=R            of several workers only this one (or "all"), not the front process
  *
  * Nothing in the program proper knows of this.
  */
@@ -82,13 +83,22 @@ static int errno_of(const char *name, size_t length)
     abort();
 }
 
+/* Open MPI's name for the rank; SimGrid's ranks are one process. */
+static bool is_chosen(void)
+{
+    const char *chosen = getenv("CO_FAULT_RANK");
+    const char *rank = getenv("OMPI_COMM_WORLD_RANK");
+    return chosen == NULL ||
+           (rank != NULL && (strcmp(chosen, "all") == 0 || strcmp(chosen, rank) == 0));
+}
+
 /* Whether this call is the one that fails; errno is then set. */
 static bool fails(const char *call, bool is_file)
 {
     const char *fault = getenv("CO_FAULT");
     const char *name = fault != NULL ? strchr(fault, ':') : NULL;
     const char *number = name != NULL ? strchr(name + 1, ':') : NULL;
-    if (number == NULL) {
+    if (number == NULL || !is_chosen()) {
         return false;
     }
     size_t length = (size_t)(number - name - 1);

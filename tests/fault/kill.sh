@@ -3,7 +3,8 @@
 # random calls (in a step, in the update of the weights, in the writing of files) and resumed.
 . tests/e2e/lib.sh
 : "${FAULTS:?the path of cohort_faults}"
-RANDOM=${CO_KILL_SEED:-7}
+RANDOM_SEED=${CO_KILL_SEED:-7}
+RANDOM=$RANDOM_SEED
 
 # The metrics without what depends on the machine's speed.
 stripped() {

@@ -141,17 +141,19 @@ static co_status broadcast(co_comm *comm, void *data, size_t bytes, int root, co
 static co_status gather_directly(co_comm *comm, const char *mine, size_t bytes, char *all,
                                  co_request *requests, co_error *err)
 {
-    enum { TAG_GATHER = 32000 };
+    /* Who has come another way finds no partner, and is found out in the wait. */
+    enum { TAG_GATHER = 1 << 14 };
+    const int tag = TAG_GATHER | (int)(comm->chain & (TAG_GATHER - 1));
     int count = 0;
     memcpy(all + (size_t)comm->rank * bytes, mine, bytes);
     for (int i = 1; i < comm->size; i++) {
         int other = (comm->rank + i) % comm->size;
-        CO_TRY(start_receive(comm, all + (size_t)other * bytes, bytes, other, TAG_GATHER,
+        CO_TRY(start_receive(comm, all + (size_t)other * bytes, bytes, other, tag,
                              &requests[count++], err));
     }
     for (int i = 1; i < comm->size; i++) {
         int other = (comm->rank + i) % comm->size;
-        CO_TRY(start_send(comm, mine, bytes, other, TAG_GATHER, &requests[count++], err));
+        CO_TRY(start_send(comm, mine, bytes, other, tag, &requests[count++], err));
     }
     return co_mpi_wait(comm, requests, count, err);
 }
@@ -185,6 +187,8 @@ static co_status start_sum(co_comm *comm, float *data, size_t count, co_request 
 
 static void free_all(mpi_comm *comm)
 {
+    co_free(comm->base.heard);
+    co_free(comm->tell_requests);
     co_free(comm->host_of);
     co_free(comm->names);
     co_free(comm);
@@ -193,6 +197,7 @@ static void free_all(mpi_comm *comm)
 static void leave(co_comm *comm)
 {
     mpi_comm *mpi = mpi_of(comm);
+    co_mpi_tell_close(comm);
     MPI_Comm_free(&mpi->host_comm);
     MPI_Finalize();
     free_all(mpi);
@@ -263,6 +268,7 @@ static co_status join(mpi_comm *mpi, co_error *err)
     CO_TRY(co_alloc((size_t)comm->size, CO_HOST_NAME_SIZE, "names of the hosts", &block, err));
     mpi->names = block;
     comm->names = (const char(*)[CO_HOST_NAME_SIZE])block;
+    CO_TRY(co_mpi_tell_open(comm, err));
     return find_hosts(mpi, err);
 }
 
@@ -272,6 +278,7 @@ static co_status open_mpi(co_comm **out, co_error *err)
     CO_TRY(co_alloc(1, sizeof(mpi_comm), "worker", &block, err));
     mpi_comm *mpi = block;
     mpi->host_comm = MPI_COMM_NULL;
+    mpi->tell_comm = MPI_COMM_NULL;
     mpi->reference_flops = CO_REFERENCE_FLOPS;
     mpi->base = (co_comm){
         .ops = &mpi_ops,

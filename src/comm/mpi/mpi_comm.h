@@ -15,6 +15,10 @@ typedef struct mpi_comm {
     MPI_Comm host_comm; /* the ranks of this host */
     int *host_of;
     char (*names)[CO_HOST_NAME_SIZE];
+    MPI_Comm tell_comm;         /* for what ranks tell of themselves in a long wait */
+    MPI_Request *tell_requests; /* (size) */
+    co_pulse told;
+    uint64_t told_ns;
     double reference_flops; /* per second of the host that computing time is declared for */
 } mpi_comm;
 
@@ -26,6 +30,13 @@ static inline mpi_comm *mpi_of(co_comm *comm)
 /* co_wait.c: requests, the deadline, broadcast and gather by waiting for their requests. */
 co_status co_mpi_wait(co_comm *comm, co_request *requests, int count, co_error *err);
 void co_mpi_progress(co_comm *comm, co_request *requests, int count);
+/* mpi_tell.c. In a wait that has lasted since start_ns: tells the others what this rank is at,
+ * hears them, and looks whether all are in the same collective. */
+co_status co_mpi_look(co_comm *comm, uint64_t start_ns, co_error *err);
+/* MPI refused a message: where the ranks have gone apart *err says that instead. */
+co_status co_mpi_explain(co_comm *comm, co_status status, co_error *err);
+co_status co_mpi_tell_open(co_comm *comm, co_error *err);
+void co_mpi_tell_close(co_comm *comm);
 /* The message of a wait that took too long. */
 co_status co_mpi_late(const co_comm *comm, int peer, co_error *err);
 /* CO_PEER with MPI's own words unless code is MPI_SUCCESS. */

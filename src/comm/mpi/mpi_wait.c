@@ -18,18 +18,22 @@ co_status co_mpi_check(int code, const char *what, co_error *err)
 
 co_status co_mpi_late(const co_comm *comm, int peer, co_error *err)
 {
+    co_status status = CO_PEER;
     if (peer >= 0) {
-        return co_fail(err, CO_PEER,
-                       "rank %d (%s) waited %.0f s for rank %d (%s) in step %llu (%s): is it "
-                       "stopped, hung, or cut off?",
-                       comm->rank, comm->names[comm->rank], comm->deadline, peer, comm->names[peer],
-                       (unsigned long long)comm->step, comm->phase);
+        status = co_fail(err, CO_PEER,
+                         "rank %d (%s) waited %.0f s for rank %d (%s) in step %llu (%s): is it "
+                         "stopped, hung, or cut off?",
+                         comm->rank, comm->names[comm->rank], comm->deadline, peer,
+                         comm->names[peer], (unsigned long long)comm->step, comm->phase);
+    } else {
+        status = co_fail(err, CO_PEER,
+                         "rank %d (%s) waited %.0f s for the other workers in step %llu (%s): one "
+                         "of them is stopped, hung, or cut off.",
+                         comm->rank, comm->names[comm->rank], comm->deadline,
+                         (unsigned long long)comm->step, comm->phase);
     }
-    return co_fail(err, CO_PEER,
-                   "rank %d (%s) waited %.0f s for the other workers in step %llu (%s): one of "
-                   "them is stopped, hung, or cut off",
-                   comm->rank, comm->names[comm->rank], comm->deadline,
-                   (unsigned long long)comm->step, comm->phase);
+    co_comm_tell_calls(comm, err);
+    return status;
 }
 
 static MPI_Request request_of(const co_request *request)
@@ -82,10 +86,13 @@ static co_status test_one(co_request *request, bool *done, co_error *err)
 
 static co_status wait_one(co_comm *comm, co_request *request, uint64_t start_ns, co_error *err)
 {
-    enum { TESTS_BEFORE_YIELD = 100 };
+    enum { TESTS_BEFORE_YIELD = 100, TESTS_BETWEEN_LOOKS = 256 };
     bool done = false;
     for (unsigned tests = 1;; tests++) {
-        CO_TRY(test_one(request, &done, err));
+        co_status status = test_one(request, &done, err);
+        if (status != CO_OK) {
+            return co_mpi_explain(comm, status, err);
+        }
         if (done) {
             return CO_OK;
         }
@@ -93,6 +100,9 @@ static co_status wait_one(co_comm *comm, co_request *request, uint64_t start_ns,
             continue;
         }
         sched_yield(); /* on a busy machine a long time: hence the look at the clock each time */
+        if (tests % TESTS_BETWEEN_LOOKS == 0) {
+            CO_TRY(co_mpi_look(comm, start_ns, err));
+        }
         if (comm->deadline > 0.0 &&
             (double)(co_clock_ns(&comm->clock) - start_ns) > comm->deadline * 1e9) {
             return co_mpi_late(comm, request->peer, err);

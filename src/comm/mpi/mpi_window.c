@@ -14,7 +14,9 @@ enum { LINE_BYTES = 64 };
 /* The first line of every part. */
 typedef struct arrival {
     _Atomic uint64_t count; /* barriers that this rank has reached */
-    _Atomic uint64_t step;  /* what it was at, for the message of who waits */
+    /* What it was at in each: nobody is more than one barrier ahead of another, so that the step of
+     * a barrier stays until all have left it. */
+    _Atomic uint64_t steps[2];
     _Atomic int rank;
 } arrival;
 
@@ -150,21 +152,56 @@ co_status co_mpi_window_barrier(co_window *window, co_error *err)
 
 #else
 
+/* What that rank was seen at last, and whether the system has stopped it. */
+static co_status name_late(const co_comm *comm, const arrival *other, co_error *err)
+{
+    const int rank = atomic_load(&other->rank);
+    const co_pulse *pulse = co_comm_pulse_of(comm, rank);
+    char phase[CO_PULSE_PHASE] = "barrier";
+    uint64_t step = atomic_load(&other->steps[atomic_load(&other->count) % 2]);
+    const char *how = "is it stopped or hung?";
+    if (pulse != NULL && atomic_load(&pulse->pid) != 0) {
+        step = atomic_load(&pulse->step);
+        co_pulse_phase(pulse, phase);
+        how = co_process_is_stopped(atomic_load(&pulse->pid)) ? "it is stopped by a signal."
+                                                              : "it runs: does it hang?";
+    }
+    return co_fail(err, CO_PEER,
+                   "rank %d (%s) was waited for in step %llu (%s) for %.0f s; it was last seen in "
+                   "step %llu (%s): %s",
+                   rank, comm->names[comm->rank], (unsigned long long)comm->step, comm->phase,
+                   comm->deadline, (unsigned long long)step, phase, how);
+}
+
 static co_status late(const mpi_window *own, co_error *err)
 {
     const co_comm *comm = own->base.comm;
     for (int i = 0; i < own->base.parts; i++) {
         const arrival *other = own->arrivals[i];
         if (atomic_load(&other->count) < own->barriers) {
-            return co_fail(err, CO_PEER,
-                           "rank %d (%s) was waited for in step %llu (%s) for %.0f s; it was last "
-                           "seen in step %llu: is it stopped or hung?",
-                           atomic_load(&other->rank), comm->names[comm->rank],
-                           (unsigned long long)comm->step, comm->phase, comm->deadline,
-                           (unsigned long long)atomic_load(&other->step));
+            co_status status = name_late(comm, other, err);
+            co_comm_tell_calls(comm, err);
+            return status;
         }
     }
     return co_mpi_late(comm, -1, err);
+}
+
+/* Who has arrived at this barrier came from the same step. */
+static co_status compare(const mpi_window *own, const arrival *other, co_error *err)
+{
+    const co_comm *comm = own->base.comm;
+    const uint64_t step = atomic_load_explicit(&other->steps[own->barriers % 2],
+                                               memory_order_relaxed);
+    if (step == comm->step) {
+        return CO_OK;
+    }
+    return co_fail(err, CO_INTERNAL,
+                   "the workers have gone apart: barrier %llu is in step %llu (%s) on rank %d, but "
+                   "in step %llu on rank %d, both on %s",
+                   (unsigned long long)own->barriers, (unsigned long long)comm->step, comm->phase,
+                   comm->rank, (unsigned long long)step, atomic_load(&other->rank),
+                   comm->names[comm->rank]);
 }
 
 static co_status wait_for(const mpi_window *own, const arrival *other, uint64_t start_ns,
@@ -181,12 +218,15 @@ static co_status wait_for(const mpi_window *own, const arrival *other, uint64_t 
             continue;
         }
         sched_yield(); /* on a busy machine a long time: hence the look at the clock each time */
+        if (spins % SPINS_BEFORE_YIELD == 0) {
+            CO_TRY(co_comm_check(comm, 0, comm->size, err));
+        }
         if (comm->deadline > 0.0 &&
             (double)(co_clock_ns(&comm->clock) - start_ns) > comm->deadline * 1e9) {
             return late(own, err);
         }
     }
-    return CO_OK;
+    return compare(own, other, err);
 }
 
 co_status co_mpi_window_barrier(co_window *window, co_error *err)
@@ -195,7 +235,7 @@ co_status co_mpi_window_barrier(co_window *window, co_error *err)
     const co_comm *comm = window->comm;
     arrival *mine = own->arrivals[comm->host_rank];
     own->barriers++;
-    atomic_store_explicit(&mine->step, comm->step, memory_order_relaxed);
+    atomic_store_explicit(&mine->steps[own->barriers % 2], comm->step, memory_order_relaxed);
     atomic_store_explicit(&mine->count, own->barriers, memory_order_release);
     uint64_t start_ns = co_clock_ns(&comm->clock);
     for (int i = 0; i < window->parts; i++) {
