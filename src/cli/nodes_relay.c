@@ -422,7 +422,7 @@ void co_relay_end(co_relay *ended, int code, const char *text, co_relay_word *ou
     char number[16];
     const char *words[] = {number, text};
     co_error ignored = {0};
-    co_message message;
+    co_message message = {.count = 0};
     bool there = false;
     *out = (co_relay_word){.told = false};
     (void)snprintf(number, sizeof(number), "%d", code);
