@@ -106,12 +106,12 @@ static co_status run(co_launch *launch, co_error *err)
     return give_verdict(launch, &verdict, err);
 }
 
-co_status co_launch_workers(const co_cli *cli, int workers, const char *hosts, co_error *err)
+co_status co_launch_workers(const co_cli *cli, co_error *err)
 {
     co_launch launch = {
         .cli = cli,
-        .workers = workers,
-        .hosts = hosts,
+        .workers = cli->conf.values.workers,
+        .hosts = cli->conf.values.hosts,
         .ear = {.fd = -1},
         .signals = -1,
     };

@@ -43,11 +43,9 @@ void co_launch_report_folder(const char *path);
 
 /* ---- the front process ---- */
 
-/* Runs this same command as that many workers, on these hosts (mpirun's list; NULL: all here), and
- * waits for them; where one is lost, again from the newest checkpoint, settings.max_restarts times.
- * Returns their status; where the workers have told what went wrong, *err has no text.
- * CO_UNSUPPORTED without mpirun. */
-CO_MUST_CHECK co_status co_launch_workers(const co_cli *cli, int workers, const char *hosts,
-                                          co_error *err);
+/* Runs this same command as settings.workers workers and waits for them; where one is lost, again
+ * from the newest checkpoint, settings.max_restarts times. Returns their status; where the workers
+ * have told what went wrong, *err has no text. CO_UNSUPPORTED without mpirun. */
+CO_MUST_CHECK co_status co_launch_workers(const co_cli *cli, co_error *err);
 
 #endif

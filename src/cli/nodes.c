@@ -331,11 +331,12 @@ static co_status check_total(const co_cli *cli, int workers, co_error *err)
 }
 
 /* With the relay at work: mpirun. */
-static co_status launch(const co_cli *cli, const co_node *nodes, co_relay *relay, co_error *err)
+static co_status launch(co_cli *cli, const co_node *nodes, co_relay *relay, co_error *err)
 {
-    int count = cli->conf.values.nnodes;
+    co_settings *settings = &cli->conf.values;
+    int count = settings->nnodes;
     int workers = 0;
-    char said[CO_ERROR_SIZE] = "";
+    co_relay_word word = {.told = false};
     char *hosts = NULL;
     co_status status = list_hosts(nodes, count, &hosts, &workers, err);
     if (status == CO_OK) {
@@ -343,14 +344,17 @@ static co_status launch(const co_cli *cli, const co_node *nodes, co_relay *relay
     }
     if (status == CO_OK) {
         prepare_mpirun(nodes, count, relay);
-        status = co_launch_workers(cli, workers, hosts, err);
+        settings->workers = workers;
+        settings->hosts = hosts;
+        status = co_launch_workers(cli, err);
+        settings->hosts = NULL;
     }
     co_free(hosts);
-    co_relay_end(relay, (int)status, status != CO_OK ? err->text : "", said);
-    if (status != CO_OK && status != CO_STOPPED && said[0] != '\0') {
-        return co_fail(err, CO_PEER, "%s", said);
+    co_relay_end(relay, (int)status, status != CO_OK ? err->text : "", &word);
+    if (status == CO_OK || status == CO_STOPPED || word.text[0] == '\0') {
+        return status;
     }
-    return status;
+    return err->text[0] != '\0' || word.told ? CO_PEER : co_fail(err, CO_PEER, "%s", word.text);
 }
 
 static void dismiss(co_node *nodes, int count, int code, const char *text)

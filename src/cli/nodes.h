@@ -45,9 +45,14 @@ typedef struct co_relay {
 
 /* Starts the relay; the nodes' connections are its own from then on. nodes[0] is this one. */
 CO_MUST_CHECK co_status co_relay_start(co_node *nodes, int count, co_relay *out, co_error *err);
-/* Tells all nodes how the job ended and waits for the relay. said: what it has to say of a node
- * that was lost or did not start; "" for nothing. */
-void co_relay_end(co_relay *ended, int code, const char *text, char said[CO_ERROR_SIZE]);
+/* What the relay has to say of a node that was lost or did not start. */
+typedef struct co_relay_word {
+    char text[CO_ERROR_SIZE]; /* "" for nothing */
+    bool told;                /* mpirun's agent said so already */
+} co_relay_word;
+
+/* Tells all nodes how the job ended and waits for the relay. */
+void co_relay_end(co_relay *ended, int code, const char *text, co_relay_word *out);
 
 /* The address of the relay's socket. */
 void co_relay_socket(const char *folder, char *out, size_t size);

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "cli/launch.h"
+#include "cli/launch_parts.h"
 #include "cli/nodes.h"
 #include "comm/daemon.h"
 
@@ -47,7 +48,8 @@ static co_status ask(const co_wire *wire, const char *host, int count, char *con
     co_status status = co_daemon_read(count, command, daemon, err);
     if (status == CO_OK) {
         name_no_agent(daemon);
-        const char *words[CO_DAEMON_WORDS + 2] = {host, co_launch_folder()};
+        const char *folder = getenv(CO_JOB_FOLDER_VARIABLE);
+        const char *words[CO_DAEMON_WORDS + 2] = {host, folder != NULL ? folder : ""};
         memcpy(words + 2, daemon->words, sizeof(words[0]) * (size_t)daemon->count);
         status = co_wire_send(wire, CO_WIRE_RUN, words, daemon->count + 2, err);
     }

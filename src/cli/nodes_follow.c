@@ -25,6 +25,7 @@ typedef struct follower {
     co_address address; /* of node 0 */
     co_wire *wire;
     int signals;      /* a signalfd */
+    char start[16];   /* its number, as node 0 counts */
     pid_t daemon;     /* 0: none runs */
     char folder[160]; /* for shared memory; "": not made by us */
     pid_t watcher;
@@ -196,49 +197,14 @@ static void run_daemon(const co_message *message, int first)
     sigprocmask(SIG_SETMASK, &none, NULL);
     int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
     (void)dup2(nothing, 0);
-    for (int i = 1; i < 1 + first; i++) {
+    for (int i = 2; i < 2 + first; i++) {
         if (co_daemon_assign(message->words[i], &ignored) != CO_OK) {
             _exit(127);
         }
     }
     /* exec does not write to them */
-    (void)execvp(message->words[1 + first], (char *const *)(uintptr_t)(message->words + 1 + first));
+    (void)execvp(message->words[2 + first], (char *const *)(uintptr_t)(message->words + 2 + first));
     _exit(127);
-}
-
-/* The words: the folder, assignments, the daemon and its arguments. */
-static co_status start_daemon(follower *f, const co_message *message, co_error *err)
-{
-    int first = 0;
-    if (f->daemon != 0 || message->count < 2) {
-        return co_fail(err, CO_USAGE, "is asked to run %s",
-                       f->daemon != 0 ? "two daemons of Open MPI at once" : "nothing");
-    }
-    CO_TRY(co_daemon_check(message->count - 1, message->words + 1, &first, err));
-    CO_TRY(make_folder(f, message->words[0], err));
-    pid_t process = fork();
-    if (process < 0) {
-        return co_fail_errno(err, CO_MEMORY, errno, "cannot start a process");
-    }
-    if (process == 0) {
-        run_daemon(message, first);
-    }
-    f->daemon = process;
-    return CO_OK;
-}
-
-static co_status tell_end(follower *f, int status, co_error *err)
-{
-    char number[16];
-    const char *words[] = {number};
-    const char *missing = "cannot start orted: is Open MPI there (Debian: openmpi-bin)?";
-    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    f->daemon = 0;
-    if (code == 127) {
-        return co_wire_send(f->wire, CO_WIRE_REFUSED, &missing, 1, err);
-    }
-    (void)snprintf(number, sizeof(number), "%d", code & 255);
-    return co_wire_send(f->wire, CO_WIRE_ENDED, words, 1, err);
 }
 
 /* Its workers are in groups of their own, and end when it is gone. */
@@ -257,6 +223,43 @@ static void stop_daemon(follower *f)
     (void)kill(-f->daemon, SIGKILL);
     (void)waitpid(f->daemon, NULL, 0);
     f->daemon = 0;
+}
+
+/* The words: the number of the start, the folder, assignments, the daemon and its arguments. A
+ * daemon that still runs belongs to an mpirun that is gone. */
+static co_status start_daemon(follower *f, const co_message *message, co_error *err)
+{
+    int first = 0;
+    if (message->count < 3) {
+        return co_fail(err, CO_USAGE, "is asked to run nothing");
+    }
+    CO_TRY(co_daemon_check(message->count - 2, message->words + 2, &first, err));
+    stop_daemon(f);
+    CO_TRY(make_folder(f, message->words[1], err));
+    pid_t process = fork();
+    if (process < 0) {
+        return co_fail_errno(err, CO_MEMORY, errno, "cannot start a process");
+    }
+    if (process == 0) {
+        run_daemon(message, first);
+    }
+    f->daemon = process;
+    return CO_OK;
+}
+
+static co_status tell_end(follower *f, int status, co_error *err)
+{
+    char number[16];
+    const char *words[] = {f->start, number};
+    const char *missing[] = {f->start,
+                             "cannot start orted: is Open MPI there (Debian: openmpi-bin)?"};
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    f->daemon = 0;
+    if (code == 127) {
+        return co_wire_send(f->wire, CO_WIRE_REFUSED, missing, 2, err);
+    }
+    (void)snprintf(number, sizeof(number), "%d", code & 255);
+    return co_wire_send(f->wire, CO_WIRE_ENDED, words, 2, err);
 }
 
 /* ---- the job ---- */
@@ -287,10 +290,12 @@ static co_status hear_message(follower *f, const co_message *message, bool *over
     int code = 0;
     if (message->kind == CO_WIRE_RUN) {
         co_error failure = {0};
-        const char *text = failure.text;
+        const char *words[] = {f->start, failure.text};
+        (void)snprintf(f->start, sizeof(f->start), "%.15s",
+                       message->count > 0 ? message->words[0] : "");
         return start_daemon(f, message, &failure) == CO_OK
                    ? CO_OK
-                   : co_wire_send(f->wire, CO_WIRE_REFUSED, &text, 1, err);
+                   : co_wire_send(f->wire, CO_WIRE_REFUSED, words, 2, err);
     }
     if (message->kind != CO_WIRE_OVER || message->count != 2 ||
         !co_wire_number(message->words[0], 0, 255, &code)) {

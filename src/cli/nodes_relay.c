@@ -2,11 +2,12 @@
  * process for as long as it takes to tell the nodes.
  *
  * An agent connects to the relay's socket and sends CO_WIRE_RUN (host, folder, words); the node
- * gets it without the host; CO_WIRE_ENDED or CO_WIRE_REFUSED goes back. What the front process has
- * to say, CO_WIRE_OVER, goes to all nodes, and is answered with CO_WIRE_OVER and what the relay
- * knows. */
+ * gets it with the number of the start in place of the host; CO_WIRE_ENDED (code) or
+ * CO_WIRE_REFUSED (why) goes back. What the front process has to say, CO_WIRE_OVER, goes to all
+ * nodes, and is answered with CO_WIRE_OVER and what the relay knows. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -30,11 +31,13 @@ typedef struct relay {
     int listener;
     co_node *nodes;
     co_wire **agents; /* that of each node, while mpirun has one for it */
+    int *starts;      /* how often a daemon was started on each node: a job may be restarted */
     co_wire *guest;   /* an agent that has not said yet for which host it is */
     struct pollfd *polled;
     int count;
     bool over;
     char said[CO_ERROR_SIZE]; /* the first trouble */
+    bool told;                /* an agent said so to mpirun's standard error */
 } relay;
 
 void co_relay_socket(const char *folder, char *out, size_t size)
@@ -68,6 +71,7 @@ static void tell_trouble(relay *r, int rank, const char *text)
     if (r->said[0] == '\0') {
         (void)snprintf(r->said, sizeof(r->said), "%s", whole);
     }
+    r->told = r->told || r->agents[rank] != NULL;
     send_words(r->agents[rank], CO_WIRE_REFUSED, words, 1);
     close_wire(&r->agents[rank]);
 }
@@ -84,11 +88,14 @@ static void lose_node(relay *r, int rank, const char *why)
 
 static void hear_node_message(relay *r, int rank, const co_message *message)
 {
-    if (message->kind == CO_WIRE_ENDED) {
-        send_words(r->agents[rank], CO_WIRE_ENDED, message->words, message->count);
+    int start = 0;
+    bool of_daemon = message->count == 2 && co_wire_number(message->words[0], 0, INT_MAX, &start) &&
+                     start == r->starts[rank]; /* not of one that was given up */
+    if (message->kind == CO_WIRE_ENDED && of_daemon) {
+        send_words(r->agents[rank], CO_WIRE_ENDED, message->words + 1, 1);
         close_wire(&r->agents[rank]);
-    } else if (message->kind == CO_WIRE_REFUSED && message->count == 1) {
-        tell_trouble(r, rank, message->words[0]);
+    } else if (message->kind == CO_WIRE_REFUSED && of_daemon) {
+        tell_trouble(r, rank, message->words[1]);
     } else if (message->kind == CO_WIRE_STOP && getppid() == r->front) {
         (void)kill(r->front, SIGTERM);
     }
@@ -124,6 +131,8 @@ static int node_of(const relay *r, const char *host)
 
 static void hear_agent_message(relay *r, const co_message *message)
 {
+    char number[16];
+    const char *words[CO_WIRE_WORDS] = {number};
     const char *text = "mpirun's agent asks for a host that is no node of this job";
     int rank = message->kind == CO_WIRE_RUN && message->count > 2 ? node_of(r, message->words[0])
                                                                   : -1;
@@ -134,12 +143,15 @@ static void hear_agent_message(relay *r, const co_message *message)
     }
     close_wire(&r->agents[rank]);
     r->agents[rank] = r->guest;
-    r->guest = NULL;
+    r->starts[rank]++;
+    (void)snprintf(number, sizeof(number), "%d", r->starts[rank]);
+    memcpy(words + 1, message->words + 1, sizeof(words[0]) * (size_t)(message->count - 1));
     if (r->nodes[rank].wire == NULL) {
         tell_trouble(r, rank, "is not there any more");
     } else {
-        send_words(r->nodes[rank].wire, CO_WIRE_RUN, message->words + 1, message->count - 1);
+        send_words(r->nodes[rank].wire, CO_WIRE_RUN, words, message->count);
     }
+    r->guest = NULL; /* the words were in it */
 }
 
 static void hear_guest(relay *r)
@@ -182,7 +194,7 @@ static void dismiss_nodes(relay *r, const char *const words[])
 static void hear_front(relay *r)
 {
     static const char *const killed[] = {"4", "node 0 was ended before the job was"};
-    const char *answer[] = {r->said};
+    const char *answer[] = {r->said, r->told ? "told" : ""};
     co_error ignored = {0};
     co_message message;
     bool there = false;
@@ -193,9 +205,12 @@ static void hear_front(relay *r)
     if (status != CO_OK) {
         dismiss_nodes(r, killed);
     } else if (there && message.kind == CO_WIRE_OVER && message.count == 2) {
-        const char *words[] = {message.words[0], r->said[0] != '\0' ? r->said : message.words[1]};
+        /* mpirun has a code of its own for a host that it lost. */
+        bool lost = r->said[0] != '\0' && strcmp(message.words[0], "0") != 0 &&
+                    strcmp(message.words[0], "75") != 0;
+        const char *words[] = {lost ? "4" : message.words[0], lost ? r->said : message.words[1]};
         dismiss_nodes(r, words);
-        send_words(r->control, CO_WIRE_OVER, answer, 1);
+        send_words(r->control, CO_WIRE_OVER, answer, 2);
     }
 }
 
@@ -327,15 +342,13 @@ static co_status allocate(relay *r, co_error *err)
 {
     void *agents = NULL;
     void *polled = NULL;
+    void *starts = NULL;
     size_t count = (size_t)r->count;
     CO_TRY(co_alloc(count, sizeof(co_wire *), "a list of agents", &agents, err));
-    co_status status = co_alloc(1 + 2 * count, sizeof(struct pollfd), "a list of connections",
-                                &polled, err);
-    if (status != CO_OK) {
-        co_free(agents);
-        return status;
-    }
     r->agents = agents;
+    CO_TRY(co_alloc(count, sizeof(int), "a list of starts", &starts, err));
+    r->starts = starts;
+    CO_TRY(co_alloc(1 + 2 * count, sizeof(struct pollfd), "a list of connections", &polled, err));
     r->polled = polled;
     return CO_OK;
 }
@@ -363,8 +376,11 @@ co_status co_relay_start(co_node *nodes, int count, co_relay *out, co_error *err
 {
     relay r = {.front = getpid(), .nodes = nodes, .count = count, .listener = -1};
     co_wire *control = NULL;
-    CO_TRY(allocate(&r, err));
-    co_status status = open_control(&control, &r.control, err);
+    co_status status = allocate(&r, err);
+    if (status != CO_OK) {
+        goto freeing;
+    }
+    status = open_control(&control, &r.control, err);
     if (status != CO_OK) {
         goto freeing;
     }
@@ -396,18 +412,19 @@ closing:
     close_wire(&r.control);
 freeing:
     co_free(r.agents);
+    co_free(r.starts);
     co_free(r.polled);
     return status;
 }
 
-void co_relay_end(co_relay *ended, int code, const char *text, char said[CO_ERROR_SIZE])
+void co_relay_end(co_relay *ended, int code, const char *text, co_relay_word *out)
 {
     char number[16];
     const char *words[] = {number, text};
     co_error ignored = {0};
-    co_message message;
+    co_message message = {.count = 0};
     bool there = false;
-    said[0] = '\0';
+    *out = (co_relay_word){.told = false};
     (void)snprintf(number, sizeof(number), "%d", code);
     co_status status = co_wire_send(ended->control, CO_WIRE_OVER, words, 2, &ignored);
     while (status == CO_OK && !there) {
@@ -416,12 +433,12 @@ void co_relay_end(co_relay *ended, int code, const char *text, char said[CO_ERRO
             status = co_wire_next(ended->control, &message, &there, &ignored);
         }
     }
-    if (status == CO_OK && message.kind == CO_WIRE_OVER && message.count == 1) {
-        (void)snprintf(said, CO_ERROR_SIZE, "%s", message.words[0]);
+    if (status == CO_OK && message.kind == CO_WIRE_OVER && message.count == 2) {
+        (void)snprintf(out->text, sizeof(out->text), "%s", message.words[0]);
+        out->told = message.words[1][0] != '\0';
     } else {
-        (void)snprintf(said, CO_ERROR_SIZE,
-                       "the process that has the connections to the other "
-                       "nodes was killed");
+        (void)snprintf(out->text, sizeof(out->text),
+                       "the process that has the connections to the other nodes was killed");
     }
     (void)waitpid(ended->process, NULL, 0);
     close_wire(&ended->control);

@@ -152,10 +152,7 @@ co_status co_workers_start(co_cli *cli, co_error *err)
         co_comm *none = NULL;
         return cli->engine->open(0, &none, err);
     }
-    if (settings->nnodes > 1) {
-        return start_nodes(cli, err);
-    }
-    return co_launch_workers(cli, settings->workers, settings->hosts, err);
+    return settings->nnodes > 1 ? start_nodes(cli, err) : co_launch_workers(cli, err);
 }
 
 void co_workers_tell(const co_comm *comm, co_error *err)

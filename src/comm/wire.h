@@ -16,9 +16,9 @@
 typedef enum co_wire_kind {
     CO_WIRE_HELLO = 1, /* a node to node 0: see co_hello */
     CO_WIRE_WELCOME,   /* the answer */
-    CO_WIRE_REFUSED,   /* the other one: why */
-    CO_WIRE_RUN,       /* folder for shared memory, words of an Open MPI daemon */
-    CO_WIRE_ENDED,     /* the daemon: its exit code */
+    CO_WIRE_REFUSED,   /* the other one: why; of a daemon: number of the start, why */
+    CO_WIRE_RUN,       /* number of the start, folder for shared memory, words of a daemon */
+    CO_WIRE_ENDED,     /* that daemon: number of the start, exit code */
     CO_WIRE_STOP,      /* a node was asked to stop */
     CO_WIRE_OVER       /* the job has ended: exit code, what to say or "" */
 } co_wire_kind;
