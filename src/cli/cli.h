@@ -19,6 +19,7 @@ typedef struct co_cli {
     int argc; /* the command line, as it was given */
     char **argv;
     co_conf conf;
+    bool no_record; /* the settings of the run to be resumed are not on this host */
     const co_clock *clock;
     uint64_t start_ns;       /* monotonic, of the program */
     const co_engine *engine; /* how other workers are reached */

@@ -111,6 +111,7 @@ static co_status load_settings(co_cli *cli, co_command command, int count, char 
     char path[4096];
     CO_TRY(co_conf_load(&cli->conf, command, count, arguments, environ, err));
     CO_TRY(recorded_settings(&cli->conf.values, command, path, sizeof(path), err));
+    cli->no_record = cli->conf.values.resume != NULL && path[0] == '\0';
     return path[0] != '\0' ? load_again_with(cli, command, count, arguments, path, err) : CO_OK;
 }
 

@@ -527,6 +527,7 @@ static co_status begin_worker_log(train_command *t, co_error *err)
     char file[4200];
     co_sink *sink = NULL;
     (void)snprintf(file, sizeof(file), "%s/log.%d.txt", path, t->comm->rank);
+    CO_TRY(co_file_make_folders(&co_files_system, path, err)); /* on a host that has it not */
     CO_TRY(co_textlog_sink(&co_files_system, file, &t->comm->clock, &sink, err));
     return co_monitor_add(t->monitor, sink, err);
 }

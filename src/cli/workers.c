@@ -12,6 +12,7 @@
 typedef struct identity {
     char build[64];
     char settings[CO_HASH_TEXT_SIZE];
+    bool no_record; /* see co_cli */
 } identity;
 
 /* The line of `mine` that is not in `theirs` as it stands, cut to a length that can be shown. */
@@ -30,8 +31,10 @@ static void first_difference(const char *mine, const char *theirs, char out[120]
     }
 }
 
-/* Rank 0's settings as text, to show where this worker's are different. */
-static co_status compare_settings(co_comm *comm, const char *mine, bool same, co_error *err)
+/* Rank 0's settings as text, to show where this worker's are different, or (adopter not NULL) to
+ * take them. */
+static co_status compare_settings(co_comm *comm, const char *mine, bool same, co_cli *adopter,
+                                  co_error *err)
 {
     uint64_t length = strlen(mine);
     CO_TRY(co_comm_broadcast(comm, &length, sizeof(length), 0, err));
@@ -44,13 +47,19 @@ static co_status compare_settings(co_comm *comm, const char *mine, bool same, co
     char difference[120] = "";
     co_status status = co_comm_broadcast(comm, first, length, 0, err);
     first_difference(mine, first, difference);
+    if (status == CO_OK && !same && adopter != NULL) {
+        status = co_conf_adopt(&adopter->conf, "rank 0's settings", first, length, err);
+        same = true;
+    }
     co_free(first);
     CO_TRY(status);
     return same ? CO_OK
                 : co_fail(err, CO_USAGE, "has other settings than rank 0: '%s'", difference);
 }
 
-static co_status compare(co_comm *comm, const identity *mine, const char *settings, co_error *err)
+/* Where the run that is resumed is not on this host, its settings are not either. */
+static co_status compare(co_cli *cli, co_comm *comm, const identity *mine, const char *settings,
+                         co_error *err)
 {
     identity first = *mine;
     CO_TRY(co_comm_broadcast(comm, &first, sizeof(first), 0, err));
@@ -60,19 +69,21 @@ static co_status compare(co_comm *comm, const identity *mine, const char *settin
                          first.build);
     }
     CO_TRY(co_comm_agree(comm, status, err));
-    status = compare_settings(comm, settings, strcmp(first.settings, mine->settings) == 0, err);
+    bool same = strcmp(first.settings, mine->settings) == 0;
+    bool adopts = mine->no_record && !first.no_record;
+    status = compare_settings(comm, settings, same, adopts ? cli : NULL, err);
     return co_comm_agree(comm, status, err);
 }
 
 static co_status shake_hands(co_cli *cli, co_comm *comm, co_error *err)
 {
-    identity mine = {0};
+    identity mine = {.no_record = cli->no_record};
     char *settings = NULL;
     (void)snprintf(mine.build, sizeof(mine.build), "cohort %s %s %s", CO_BUILD_VERSION,
                    CO_BUILD_COMMIT, CO_BUILD_TYPE);
     CO_TRY(co_conf_dump(&cli->conf, &settings, err));
     co_hash_text(co_hash_bytes(settings, strlen(settings)), mine.settings);
-    co_status status = compare(comm, &mine, settings, err);
+    co_status status = compare(cli, comm, &mine, settings, err);
     co_free(settings);
     return status;
 }

@@ -133,6 +133,11 @@ void co_conf_print_help(co_command command, FILE *file);
 /* docs/reference.md. */
 void co_conf_print_reference(FILE *file);
 
+/* Takes the settings that another process dumped, but keeps what belongs to this call of the
+ * program. On a failure *conf is as it was. */
+CO_MUST_CHECK co_status co_conf_adopt(co_conf *conf, const char *name, const char *text,
+                                      size_t length, co_error *err);
+
 /* Writes "lr: 0.1 then, 0.2 now; ..." for the settings of a run that differ ("" when none does):
  * those that decide its results, or those that `may_change` when it is resumed. */
 CO_MUST_CHECK co_status co_conf_compare(const co_settings *then, const co_settings *now,
@@ -148,8 +153,8 @@ static inline int co_settings_eval_batch_size(const co_settings *settings)
     return settings->eval_batch_size > 0 ? settings->eval_batch_size : settings->batch_size;
 }
 
-/* Refuses what exists for a single worker only, where settings.workers is more than one or the
- * command is sim. co_conf_load has done so; again for who learns the number of workers later. */
+/* Refuses what several workers cannot do, where settings.workers is more than one. co_conf_load has
+ * done so; again for who learns the number of workers later. */
 CO_MUST_CHECK co_status co_conf_check_many(const co_conf *conf, co_error *err);
 
 #endif

@@ -187,3 +187,23 @@ free_layers:
     }
     return status;
 }
+
+co_status co_conf_adopt(co_conf *conf, const char *name, const char *text, size_t length,
+                        co_error *err)
+{
+    void *block = NULL;
+    CO_TRY(co_alloc(1, sizeof(co_conf), "settings", &block, err));
+    co_conf *taken = block;
+    co_status status = co_conf_read(taken, conf->command, name, text, length, err);
+    CO_TRY_GOTO(status, status, free_block);
+    for (int row = 0; row < CO_ROW_COUNT; row++) {
+        if (co_option_row((co_row)row)->invocation) {
+            co_value_move(&taken->values, (co_row)row, &conf->values);
+        }
+    }
+    co_conf_free(conf);
+    *conf = *taken;
+free_block:
+    co_free(block);
+    return status;
+}

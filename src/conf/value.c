@@ -285,7 +285,7 @@ static co_status parse_value(const co_option *option, const char *text, const ch
     }
 }
 
-static void store_value(co_settings *settings, co_row row, const value_slot *slot)
+static size_t field_size(co_row row)
 {
     static const size_t sizes[] = {
         [CO_TYPE_BOOL] = sizeof(bool),       [CO_TYPE_INT] = sizeof(int),
@@ -294,8 +294,21 @@ static void store_value(co_settings *settings, co_row row, const value_slot *slo
         [CO_TYPE_CHOICE] = sizeof(int),      [CO_TYPE_LIST] = sizeof(co_number_list),
         [CO_TYPE_YAML] = sizeof(char *),
     };
+    return sizes[co_option_row(row)->type];
+}
+
+static void store_value(co_settings *settings, co_row row, const value_slot *slot)
+{
     co_value_clear(settings, row);
-    memcpy(field_of(settings, row), slot, sizes[co_option_row(row)->type]);
+    memcpy(field_of(settings, row), slot, field_size(row));
+}
+
+void co_value_move(co_settings *to, co_row row, co_settings *from)
+{
+    value_slot slot = {0};
+    memcpy(&slot, field_of(from, row), field_size(row));
+    memset(field_of(from, row), 0, field_size(row));
+    store_value(to, row, &slot);
 }
 
 co_status co_value_set(co_settings *settings, co_row row, const char *text, const char *where,

@@ -18,6 +18,8 @@ CO_MUST_CHECK co_status co_value_set_node(co_settings *settings, co_row row,
                                           co_error *err);
 /* Adds the value as YAML that co_value_set reads back to the same. */
 void co_value_write(co_string *text, const co_settings *settings, co_row row);
+/* The value goes over to `to`; the field of `from` is left unset. */
+void co_value_move(co_settings *to, co_row row, co_settings *from);
 /* Frees what the field holds and zeroes it. */
 void co_value_clear(co_settings *settings, co_row row);
 

@@ -27,7 +27,8 @@ double co_allreduce_all_squares(const co_allreduce *all)
 
 co_status co_allreduce_tell(co_allreduce *all, double sum_squares, co_reduction *out, co_error *err)
 {
-    const co_facts mine = {sum_squares, all->base.loss, all->base.stop, all->base.save};
+    const co_facts mine = {sum_squares, all->base.loss, all->base.stop ? 1.0F : 0.0F,
+                           all->base.save ? 1.0F : 0.0F};
     if (all->groups == 1) { /* the window is cheaper than messages */
         co_allreduce_slot(all, all->member)->facts = mine;
         CO_TRY(co_window_barrier(all->window, err));
@@ -40,8 +41,8 @@ co_status co_allreduce_tell(co_allreduce *all, double sum_squares, co_reduction 
     for (int i = 0; i < all->comm->size; i++) {
         out->sum_squares += all->facts[all->owner[i]].sum_squares;
         out->loss += all->facts[i].loss;
-        out->stop = out->stop || all->facts[i].stop != 0;
-        out->save = out->save || all->facts[i].save != 0;
+        out->stop = out->stop || all->facts[i].stop > 0.0F;
+        out->save = out->save || all->facts[i].save > 0.0F;
     }
     out->loss /= all->comm->size;
     return CO_OK;
@@ -186,6 +187,12 @@ static co_status complete(co_strategy *strategy, co_error *err)
     return CO_OK;
 }
 
+static co_status show_gradient(co_strategy *strategy, co_error *err)
+{
+    co_allreduce *all = co_allreduce_of(strategy);
+    return all->members > 1 ? co_allreduce_show_regions(all, err) : CO_OK;
+}
+
 static void destroy(co_strategy *strategy)
 {
     co_allreduce *all = co_allreduce_of(strategy);
@@ -218,6 +225,7 @@ static const co_strategy_ops allreduce_ops = {
     .reduce = reduce,
     .apply = apply,
     .complete = complete,
+    .show_gradient = show_gradient,
     .state = co_strategy_no_state,
 };
 
@@ -303,11 +311,10 @@ static co_status set_up(co_allreduce *all, co_error *err)
     CO_TRY(allocate(all, err));
     CO_TRY(deal_shares(all, err));
     if (all->options.adasum) {
-        all->base.repeatable = true;
         return co_allreduce_open_adasum(all, err);
     }
     bool library = all->members == 1 && !all->options.ordered && !all->options.bf16;
-    all->base.repeatable = !library;
+    all->base.any_order = library;
     return library ? co_allreduce_open_library(all, err) : co_allreduce_open_shares(all, err);
 }
 

@@ -43,8 +43,8 @@ typedef struct co_allreduce_form {
 typedef struct co_facts {
     double sum_squares; /* of its share of the mean gradient */
     double loss;
-    uint32_t stop;
-    uint32_t save;
+    float stop;
+    float save;
 } co_facts;
 
 /* The beginning of a worker's part of the window; its gradients and weights follow. */
@@ -137,7 +137,7 @@ static inline int co_rank_at(const co_allreduce *all, int group, int member)
 double co_allreduce_squares(const co_allreduce *all, co_range range);
 /* Of all of it, added up share by share, as co_allreduce_tell does. */
 double co_allreduce_all_squares(const co_allreduce *all);
-/* Everybody's loss and wish to stop, and the sum of what each gives for sum_squares. */
+/* Everybody's loss and wishes, and the sum of what each gives for sum_squares. */
 co_status co_allreduce_tell(co_allreduce *all, double sum_squares, co_reduction *out,
                             co_error *err);
 /* Room for that many requests. Each of the next takes one; `finish` waits for all of them. */
@@ -162,5 +162,7 @@ co_slot *co_allreduce_slot(const co_allreduce *all, int member);
 float *co_allreduce_grads(const co_allreduce *all, int member);
 /* All members have updated their regions of the weights: takes those of the others. */
 co_status co_allreduce_take_regions(co_allreduce *all, co_error *err);
+/* After that: rank 0 takes the others' regions of the gradient. */
+co_status co_allreduce_show_regions(co_allreduce *all, co_error *err);
 
 #endif

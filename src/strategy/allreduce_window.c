@@ -71,3 +71,14 @@ co_status co_allreduce_take_regions(co_allreduce *all, co_error *err)
     CO_TRY(co_window_barrier(all->window, err)); /* taken: from here on they may change */
     return refresh_others(all, err);
 }
+
+co_status co_allreduce_show_regions(co_allreduce *all, co_error *err)
+{
+    for (int member = 1; all->comm->rank == 0 && member < all->members; member++) {
+        const co_range region = co_region_of(all, member);
+        memcpy(all->base.model->grads + region.begin,
+               co_allreduce_grads(all, member) + region.begin,
+               co_range_count(region) * sizeof(float));
+    }
+    return co_window_barrier(all->window, err); /* taken: from here on they may change */
+}

@@ -61,6 +61,7 @@ static const co_strategy_ops local_ops = {
     .reduce = local_reduce,
     .apply = local_apply,
     .complete = local_complete,
+    .show_gradient = local_complete, /* it is whole, too */
     .state = co_strategy_no_state,
 };
 
@@ -73,7 +74,6 @@ co_status co_strategy_local(co_model *model, co_optimizer *optimizer, co_strateg
     strategy->ops = &local_ops;
     strategy->model = model;
     strategy->optimizer = optimizer;
-    strategy->repeatable = true;
     *out = strategy;
     return CO_OK;
 }

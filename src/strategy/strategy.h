@@ -36,6 +36,8 @@ typedef struct co_strategy_ops {
     co_status (*apply)(co_strategy *strategy, const co_hyper *hyper, co_error *err);
     /* All workers together: the optimizer's state becomes whole on each, for a checkpoint. */
     co_status (*complete)(co_strategy *strategy, co_error *err);
+    /* Likewise after apply: the first worker's gradient becomes whole, for those who watch. */
+    co_status (*show_gradient)(co_strategy *strategy, co_error *err);
     co_status (*state)(co_strategy *strategy, co_visitor *visitor, co_error *err);
 } co_strategy_ops;
 
@@ -43,13 +45,13 @@ struct co_strategy {
     const co_strategy_ops *ops;
     co_model *model;         /* borrowed */
     co_optimizer *optimizer; /* borrowed */
-    bool repeatable;         /* the same gradients give the same bits in every run */
     /* Written by the trainer before the first `ready` of a step: */
     double loss; /* of this worker's samples */
     bool stop;   /* this worker was asked to stop */
     bool save;   /* a checkpoint is due after this step: the first worker says so */
     /* Seconds that this worker waited for others and copied, since it was last set to 0. */
     double exposed_seconds;
+    bool any_order; /* gradients are added in an order that cannot be repeated */
 };
 
 /* `state` of a strategy all of whose lasting state is in the model and the optimizer. */

@@ -91,6 +91,10 @@ CO_MUST_CHECK co_status co_job_evaluate_validation(co_job *job, co_score *out, c
 CO_MUST_CHECK co_status co_job_common_stats_begin(co_job *job, co_error *err);
 void co_job_common_stats_end(co_job *job);
 
+/* Sets steps_total: what the epochs take when the schedule is so far ahead of the steps counted
+ * (co_progress.schedule_shift), or --max-steps. */
+void co_job_count_steps(co_job *job, int64_t schedule_shift);
+
 /* How the settings want the data set to be opened. */
 co_dataset_options co_job_dataset_options(const co_settings *settings);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "data/partition.h"
 
 co_job_piece co_job_share(const co_job *job, uint32_t samples)
@@ -82,6 +83,42 @@ int co_job_loader_threads(const co_job *job)
 {
     bool crowded = !co_comm_alone(job->comm) && co_cpu_count() == 1;
     return crowded ? 0 : job->settings->loader_threads;
+}
+
+/* What sets must have in common; labels only where all samples were read at the start anyway. */
+typedef struct data_facts {
+    uint64_t samples[2]; /* of training, of testing */
+    uint64_t left_out;
+    co_hash labels;
+} data_facts;
+
+co_status co_job_compare_data(const co_job *job, co_error *err)
+{
+    const co_dataset_info *info = co_dataset_describe(job->dataset);
+    data_facts mine = {
+        .samples = {info->samples[CO_SPLIT_TRAIN], info->samples[CO_SPLIT_TEST]},
+        .left_out = co_dataset_left_out(job->dataset)->count,
+    };
+    if (co_comm_alone(job->comm) || job->comm->one_process) {
+        return CO_OK;
+    }
+    if (mine.left_out > 0) {
+        mine.labels = co_hash_bytes(co_dataset_labels(job->dataset, CO_SPLIT_TRAIN),
+                                    info->samples[CO_SPLIT_TRAIN] * sizeof(int32_t));
+    }
+    data_facts first = mine;
+    co_status status = CO_OK;
+    CO_TRY(co_comm_broadcast(job->comm, &first, sizeof(first), 0, err));
+    if (memcmp(&first, &mine, sizeof(mine)) != 0) {
+        status = co_fail(err, CO_DATA,
+                         "%s: has %llu samples of training, %llu of testing (%llu left out), but "
+                         "rank 0 has %llu and %llu (%llu): give all hosts the same files",
+                         info->name, (unsigned long long)mine.samples[0],
+                         (unsigned long long)mine.samples[1], (unsigned long long)mine.left_out,
+                         (unsigned long long)first.samples[0], (unsigned long long)first.samples[1],
+                         (unsigned long long)first.left_out);
+    }
+    return co_comm_agree(job->comm, status, err);
 }
 
 static double cost_at(const co_number_list *list, int index)

@@ -21,6 +21,8 @@ CO_MUST_CHECK co_status co_job_deal_samples(co_job *job, co_error *err);
 /* A worker that has one processor gathers its batches itself: a helper thread would take the
  * processor from it in the middle of a step (ResNet-18, two workers: 171 and 176 images/s). */
 int co_job_loader_threads(const co_job *job);
+/* All workers together: they must have the same samples, none left out by some of them only. */
+CO_MUST_CHECK co_status co_job_compare_data(const co_job *job, co_error *err);
 void co_job_read_costs(co_job *job);
 CO_MUST_CHECK co_status co_job_open_strategy(co_job *job, co_error *err);
 /* What a worker gives to the record of a step. */

@@ -50,6 +50,9 @@ typedef struct co_progress {
     uint32_t rollbacks;
     double lr_factor;    /* what these have made of the learning rate */
     uint64_t trace_rows; /* written to the trajectory */
+    /* What the schedule is ahead of `step`: not 0 when the number of workers changed, and with it
+     * what a step is. */
+    int64_t schedule_shift;
 } co_progress;
 
 void co_progress_start(co_progress *progress);

@@ -273,7 +273,8 @@ static void count_step(worker *w, const step_report *report)
 
 co_hyper co_worker_hyper(const worker *w, uint64_t step)
 {
-    co_hyper hyper = co_schedule_at(w->job->schedule, step);
+    const uint64_t shift = (uint64_t)w->progress->schedule_shift; /* modulo 2^64 */
+    co_hyper hyper = co_schedule_at(w->job->schedule, step + shift);
     hyper.lr *= w->progress->lr_factor;
     return hyper;
 }
@@ -371,6 +372,7 @@ static co_status tell_step(worker *w, const step_report *report, co_error *err)
         announce_step(w, report, &record);
     }
     if (every > 0 && step % every == 0) {
+        CO_TRY(job->strategy->ops->show_gradient(job->strategy, err));
         co_announce_histograms(w->options->announcer, job->model, step, w->progress->epoch + 1);
     }
     return CO_OK;

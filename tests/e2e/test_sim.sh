@@ -40,6 +40,18 @@ if command -v mpirun >/dev/null && "$COHORT" doctor | grep -q 'Open MPI *[0-9]';
     [ "$(weights first)" = "$(weights real)" ] || fail "Open MPI and SimGrid: other weights"
 fi
 
+# Saved, stopped and gone on with: the same again.
+sim saved --workers 4 "${cost[@]}" --checkpoint-every 6
+[ "$(weights first)" = "$(weights saved)" ] || fail "checkpoints change the weights"
+expect 0 "workers                      4" "$COHORT" checkpoint show "$TMP/saved"
+expect 75 "stopped by --stop-at-step after step 7 of 20" "$COHORT" sim "${common[@]}" --workers 4 \
+    "${cost[@]}" --run-dir "$TMP/resumed" --stop-at-step 7
+sim resumed --workers 4 "${cost[@]}" --resume auto
+[ "$(weights first)" = "$(weights resumed)" ] || fail "resumed: other weights"
+expect 0 "run folder" "$COHORT" sim --resume "$TMP/saved/checkpoints/step-000018" --quiet \
+    --run-dir "$TMP/elsewhere"
+[ "$(weights first)" = "$(weights elsewhere)" ] || fail "from a checkpoint alone: other weights"
+
 # 20 steps of 32 samples: 20 (0.032 + 0.010) s of computing, and little of communication.
 between "$(seconds first)" 0.84 0.86
 between "$(seconds one_host)" 0.84 0.86
