@@ -10,6 +10,7 @@
 #include "co_build.h"
 #include "monitor/sinks.h"
 #include "train/environment.h"
+#include "train/lanes.h"
 #include "train/resume.h"
 #include "train/weights.h"
 
@@ -235,6 +236,15 @@ static double images_per_second(const co_train_result *result)
                                        : (double)NAN;
 }
 
+/* What a step waits for other workers and copies between them. */
+static double communication_ms(const train_command *t)
+{
+    const co_train_result *result = &t->progress.result;
+    return result->communication_steps > 0 && !co_comm_alone(t->comm)
+               ? 1e3 * result->communication_seconds / (double)result->communication_steps
+               : (double)NAN;
+}
+
 static void announce_end(const train_command *t)
 {
     const co_train_result *result = &t->progress.result;
@@ -246,15 +256,9 @@ static void announce_end(const train_command *t)
         .test_accuracy = co_score_accuracy(&result->test),
         .test_loss = co_score_loss(&result->test),
         .images_per_second = images_per_second(result),
+        .communication_ms = communication_ms(t),
     };
     co_announce(co_monitor_announcer(t->monitor), &event);
-}
-
-/* What a step waits for other workers and copies between them. */
-static double communication_ms(const train_command *t)
-{
-    const uint64_t steps = t->progress.result.steps;
-    return steps > 0 ? 1e3 * t->job->strategy->exposed_seconds / (double)steps : (double)NAN;
 }
 
 static co_status write_summary(train_command *t, co_error *err)
@@ -364,42 +368,56 @@ static co_status first_fault(co_status before, co_status now, const co_error *no
     return now;
 }
 
-/* Room for the spans of 200 steps of a network of a hundred layers. */
-static co_status open_timeline(train_command *t, co_track **track, co_error *err)
+/* Whether the other workers do not know that this one ends: numbers that are not finite and the
+ * wish to stop they do. */
+static bool is_alone(const train_command *t, co_status status)
 {
-    enum { SPANS = 1 << 17 };
-    if (t->settings->timeline == NULL || t->comm->rank > 0) {
-        return CO_OK; /* the first worker's is the one that is kept */
-    }
-    const uint64_t start_ns = t->comm->simulated ? 0 : t->cli->start_ns;
-    CO_TRY(co_timeline_create(&t->comm->clock, start_ns, &t->timeline, err));
-    return co_timeline_add_track(t->timeline, "training", SPANS, track, err);
+    return !co_comm_alone(t->comm) && status != CO_OK && status != CO_FAILED &&
+           status != CO_STOPPED;
 }
 
-/* A timeline that cannot be written costs the timeline, not the run. */
-static void save_timeline(const train_command *t)
+/* Every worker records; times count from the first one's start. */
+static co_status open_timeline(train_command *t, co_track **track, co_error *err)
+{
+    if (t->settings->timeline == NULL) {
+        return CO_OK;
+    }
+    uint64_t start_ns = t->comm->simulated ? 0 : t->cli->start_ns;
+    CO_TRY(co_lanes_align(t->comm, &start_ns, err));
+    CO_TRY(co_timeline_create(&t->comm->clock, start_ns, &t->timeline, err));
+    return co_timeline_add_track(t->timeline, "training", co_lanes_room(t->comm), track, err);
+}
+
+/* A timeline that cannot be written costs the timeline, not the run. Where not all workers come
+ * here the first one keeps its own lane. */
+static void save_timeline(const train_command *t, co_status trained)
 {
     const co_announcer *announcer = co_monitor_announcer(t->monitor);
+    const char *path = t->settings->timeline;
     co_error err = {0};
-    if (t->timeline == NULL) {
+    if (t->timeline == NULL || (is_alone(t, trained) && t->comm->rank > 0)) {
         return;
     }
     co_timeline_stop(t->timeline);
-    if (co_timeline_save(t->timeline, &co_files_system, t->settings->timeline, &err) != CO_OK) {
+    uint64_t dropped = co_timeline_dropped(t->timeline);
+    co_status status = is_alone(t, trained) || co_comm_alone(t->comm)
+                           ? co_timeline_save(t->timeline, &co_files_system, path, &err)
+                           : co_lanes_save(t->comm, t->timeline, &co_files_system, path, &dropped,
+                                           &err);
+    if (status != CO_OK) {
         co_announce_note(announcer, CO_LEVEL_WARNING, "no timeline: %s", err.text);
-    } else if (co_timeline_dropped(t->timeline) > 0) {
+    } else if (dropped > 0 && t->comm->rank == 0) {
         co_announce_note(announcer, CO_LEVEL_WARNING,
                          "the timeline is not complete: %llu spans found no room; see "
                          "--timeline-steps",
-                         (unsigned long long)co_timeline_dropped(t->timeline));
+                         (unsigned long long)dropped);
     }
 }
 
-/* A worker that fails for what the others cannot know of ends them; it does not come back. Numbers
- * that are not finite and the wish to stop are known to all. */
+/* A worker that fails for what the others cannot know of ends them; it does not come back. */
 static void fail_alone(train_command *t, co_status status, const co_error *err)
 {
-    if (status == CO_OK || status == CO_FAILED || status == CO_STOPPED || co_comm_alone(t->comm)) {
+    if (!is_alone(t, status)) {
         return;
     }
     t->outcome = CO_OUTCOME_FAILED;
@@ -424,7 +442,7 @@ static co_status train_and_save(train_command *t, co_error *err)
         .run_dir = t->rundir != NULL ? co_rundir_path(t->rundir) : NULL,
     };
     co_status status = co_train_from(t->job, &options, &t->progress, err);
-    save_timeline(t);
+    save_timeline(t, status);
     fail_alone(t, status, err);
     co_error later = {0};
     status = first_fault(status, keep_weights(t, status, &later), &later, err);

@@ -104,7 +104,7 @@ static co_status join(co_cli *cli, co_comm **comm, co_error *err)
         co_launch_tie_to_parent();
     }
     co_comm *joined = NULL;
-    CO_TRY(cli->engine->open(&joined, err));
+    CO_TRY(cli->engine->open(cli->conf.values.memory_group, &joined, err));
     joined->deadline = cli->conf.values.deadline;
     *comm = joined;
     co_status status = cli->engine->simulated ? CO_OK : co_launch_show(joined, err);
@@ -136,7 +136,7 @@ co_status co_workers_start(co_cli *cli, co_error *err)
 {
     if (cli->engine->missing && cli->conf.values.workers > 1) {
         co_comm *none = NULL;
-        return cli->engine->open(&none, err);
+        return cli->engine->open(0, &none, err);
     }
     return co_launch_workers(cli, err);
 }

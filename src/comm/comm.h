@@ -56,7 +56,8 @@ struct co_comm {
     const co_comm_ops *ops;
     int rank;
     int size;
-    int host; /* index of this rank's host, 0..hosts-1, in the order of their lowest ranks */
+    int host; /* index of this rank's host, 0..hosts-1, in the order of their lowest ranks; the
+               * ranks of a host share memory */
     int hosts;
     int host_rank; /* among the ranks of its host */
     int host_size;
@@ -88,8 +89,9 @@ typedef struct co_engine {
     const char *name;
     bool simulated;
     bool missing; /* there is none: `open` says how to get one */
-    /* Joins the other ranks of a program that was started as one of several. */
-    co_status (*open)(co_comm **out, co_error *err);
+    /* Joins the other ranks of a program that was started as one of several. `group`: where a
+     * host has more ranks than that, each so many of them count as a host; 0: never. */
+    co_status (*open)(int group, co_comm **out, co_error *err);
 } co_engine;
 
 /* One worker. Never fails but for memory; no library is touched. */

@@ -301,30 +301,6 @@ static co_status check_metric(const co_conf *conf, co_error *err)
     return CO_OK;
 }
 
-/* What exists for one worker only, so far. */
-static co_status refuse_of_one(const co_conf *conf, co_error *err)
-{
-    const co_settings *values = &conf->values;
-    const struct {
-        co_row row;
-        bool set;
-    } rows[] = {
-        {CO_ROW_bad_samples, values->bad_samples == CO_CONF_BAD_SAMPLES_SKIP},
-        {CO_ROW_tb_histograms_every, values->tb_histograms_every > 0},
-        {CO_ROW_tb_images, values->tb_images > 0},
-    };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (rows[i].set) {
-            return co_fail(err, CO_USAGE,
-                           "%s: this version does it for one worker on this machine only; leave it "
-                           "out, or train without %s",
-                           where_of(conf, rows[i].row),
-                           conf->command == CO_COMMAND_SIM ? "the simulation" : "--workers");
-        }
-    }
-    return CO_OK;
-}
-
 /* Workers that have samples of their own, some of them perhaps twice, would count those twice. */
 static co_status check_evaluation(const co_conf *conf, co_error *err)
 {
@@ -343,12 +319,8 @@ static co_status check_evaluation(const co_conf *conf, co_error *err)
 
 co_status co_conf_check_many(const co_conf *conf, co_error *err)
 {
-    bool many = conf->values.workers > 1 && conf->command == CO_COMMAND_TRAIN;
-    if (!many && conf->command != CO_COMMAND_SIM) {
-        return CO_OK;
-    }
-    CO_TRY(refuse_of_one(conf, err));
-    return conf->values.workers > 1 ? check_evaluation(conf, err) : CO_OK;
+    bool trains = conf->command == CO_COMMAND_TRAIN || conf->command == CO_COMMAND_SIM;
+    return trains && conf->values.workers > 1 ? check_evaluation(conf, err) : CO_OK;
 }
 
 static co_status check_workers(const co_conf *conf, co_error *err)

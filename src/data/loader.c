@@ -51,6 +51,8 @@ struct co_loader {
     uint32_t order_epoch;
     bool order_ready;
 
+    co_loader_rest rest;
+
     uint32_t next_epoch; /* the batch that co_loader_next will hand out */
     uint32_t next_batch;
     uint64_t taken; /* batches handed out */
@@ -116,15 +118,18 @@ static void order_for(co_loader *loader, uint32_t epoch)
 static void list_batch(co_loader *loader, ring_slot *slot)
 {
     order_for(loader, loader->epoch);
+    const co_loader_rest *rest = &loader->rest;
+    bool resting = rest->used > 0 && loader->epoch == rest->epoch && loader->batch >= rest->batch;
     uint32_t size = (uint32_t)loader->options.batch;
-    uint32_t first = loader->batch * size;
-    uint32_t rows = loader->samples - first < size ? loader->samples - first : size;
+    uint32_t first = (loader->batch - (resting ? rest->batch : 0)) * size;
+    uint32_t rows = resting || loader->samples - first > size ? size : loader->samples - first;
     uint32_t deal = loader->options.deal;
-    if (deal == 0) {
+    if (deal == 0 && !resting) {
         memcpy(slot->samples, loader->order + first, rows * sizeof(uint32_t));
     }
-    for (uint32_t row = 0; deal != 0 && row < rows; row++) {
-        uint64_t place = (uint64_t)(first + row) * deal + loader->options.dealt;
+    for (uint32_t row = 0; (deal != 0 || resting) && row < rows; row++) {
+        uint64_t place = (uint64_t)(first + row) * (deal != 0 ? deal : 1) + loader->options.dealt;
+        place += resting ? rest->used : 0;
         slot->samples[row] = loader->order[place % loader->order_count];
     }
     slot->batch.rows = (int)rows;
@@ -390,6 +395,18 @@ co_status co_loader_seek(co_loader *loader, uint32_t epoch, uint32_t batch, co_e
     pthread_cond_broadcast(&loader->room);
     pthread_mutex_unlock(&loader->claim_lock);
     return CO_OK;
+}
+
+void co_loader_set_rest(co_loader *loader, const co_loader_rest *rest)
+{
+    pthread_mutex_lock(&loader->claim_lock);
+    loader->rest = *rest;
+    pthread_mutex_unlock(&loader->claim_lock);
+}
+
+co_loader_rest co_loader_get_rest(const co_loader *loader)
+{
+    return loader->rest;
 }
 
 void co_loader_position(const co_loader *loader, uint32_t *epoch, uint32_t *batch)

@@ -58,6 +58,18 @@ CO_MUST_CHECK co_status co_loader_seek(co_loader *loader, uint32_t epoch, uint32
 /* Where co_loader_next will go on: what a checkpoint keeps. */
 void co_loader_position(const co_loader *loader, uint32_t *epoch, uint32_t *batch);
 
+/* One epoch of which other workers, or another number of them, took the first `used` entries of the
+ * order: from batch `batch` on, whole batches are dealt out of the others, and at the end the order
+ * begins again. used 0: there is no such epoch. Before the seek that goes there. */
+typedef struct co_loader_rest {
+    uint32_t epoch;
+    uint32_t batch;
+    uint32_t used;
+} co_loader_rest;
+
+void co_loader_set_rest(co_loader *loader, const co_loader_rest *rest);
+co_loader_rest co_loader_get_rest(const co_loader *loader);
+
 /* Tells the timeline of the owner's track when batches are gathered, on a track for each helper
  * thread; without helpers on the owner's own. NULL: no more. Before or between calls of next. */
 CO_MUST_CHECK co_status co_loader_observe(co_loader *loader, co_track *owner, co_error *err);

@@ -77,7 +77,9 @@ typedef struct co_event_step {
     double gradient_norm; /* L2 over all parameters */
     double weight_norm;   /* likewise, of the weights after the step */
     double learning_rate;
-    double images_per_second; /* recent */
+    double images_per_second;    /* recent */
+    double communication_ms;     /* recent, of a step: see co_strategy.exposed_seconds; the mean */
+    double communication_max_ms; /* over the workers, and that of the one that waited longest */
 } co_event_step;
 
 typedef struct co_event_evaluation {
@@ -116,6 +118,7 @@ typedef struct co_event_run_end {
     double test_accuracy;
     double test_loss;
     double images_per_second; /* over all training steps of this run */
+    double communication_ms;  /* of a step, mean over the workers and the steps of this process */
 } co_event_run_end;
 
 /* Of a tensor; what it counts is a co_histogram in a blob (event/blob.h). */

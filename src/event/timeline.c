@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 
-enum { TRACKS_MAX = 80, LINE_SIZE = 1024, BUFFER_SIZE = 1 << 16 };
+enum { TRACKS_MAX = 80, LINE_SIZE = 1024 };
 
 struct co_track {
     co_timeline *timeline;
@@ -151,23 +151,31 @@ uint64_t co_timeline_dropped(const co_timeline *timeline)
 
 /* --- the file ------------------------------------------------------------------------------ */
 
-typedef struct output {
-    co_file_writer *writer;
-    char *buffer; /* (BUFFER_SIZE) */
+typedef struct lane {
+    const co_timeline *timeline;
+    int process; /* from 1 */
+    const co_timeline_out *out;
+    char *piece; /* (CO_TIMELINE_PIECE) */
     size_t used;
-} output;
+} lane;
 
-static co_status put_line(output *out, const co_text *line, co_error *err)
+static co_status put_piece(lane *l, co_error *err)
+{
+    const size_t used = l->used;
+    l->used = 0;
+    return used > 0 ? l->out->put(l->out->context, l->piece, used, err) : CO_OK;
+}
+
+static co_status put_line(lane *l, const co_text *line, co_error *err)
 {
     if (!co_text_complete(line)) {
         return co_fail(err, CO_INTERNAL, "timeline: a span of %zu characters", line->length);
     }
-    if (out->used + line->length > BUFFER_SIZE) {
-        CO_TRY(co_file_writer_add(out->writer, out->buffer, out->used, err));
-        out->used = 0;
+    if (l->used + line->length > CO_TIMELINE_PIECE) {
+        CO_TRY(put_piece(l, err));
     }
-    memcpy(out->buffer + out->used, line->data, line->length);
-    out->used += line->length;
+    memcpy(l->piece + l->used, line->data, line->length);
+    l->used += line->length;
     return CO_OK;
 }
 
@@ -200,14 +208,13 @@ static void add_args(co_text *line, const co_timed *timed)
     co_text_put(line, before[1] == '\0' ? "}" : "");
 }
 
-static co_status put_span(output *out, const co_timeline *timeline, int track,
-                          const co_timed *timed, co_error *err)
+static co_status put_span(lane *l, int track, const co_timed *timed, co_error *err)
 {
     char buffer[LINE_SIZE];
     co_text line = co_text_over(buffer, sizeof(buffer));
-    uint64_t start = timed->start_ns > timeline->start_ns ? timed->start_ns - timeline->start_ns
-                                                          : 0;
-    co_text_printf(&line, ",\n{\"ph\":\"X\",\"pid\":1,\"tid\":%d", track + 1);
+    const uint64_t begin = l->timeline->start_ns;
+    uint64_t start = timed->start_ns > begin ? timed->start_ns - begin : 0;
+    co_text_printf(&line, ",\n{\"ph\":\"X\",\"pid\":%d,\"tid\":%d", l->process, track + 1);
     add_time(&line, "ts", start);
     add_time(&line, "dur", timed->end_ns - timed->start_ns);
     co_text_put(&line, ",\"cat\":");
@@ -216,62 +223,86 @@ static co_status put_span(output *out, const co_timeline *timeline, int track,
     co_text_json_string(&line, timed->name);
     add_args(&line, timed);
     co_text_put(&line, "}");
-    return put_line(out, &line, err);
+    return put_line(l, &line, err);
 }
 
-static co_status put_name(output *out, int track, const char *name, co_error *err)
+/* what: "process_name" or "thread_name" */
+static co_status put_name(lane *l, int track, const char *what, const char *name, co_error *err)
 {
     char buffer[LINE_SIZE];
     co_text line = co_text_over(buffer, sizeof(buffer));
     co_text_printf(&line,
-                   ",\n{\"ph\":\"M\",\"pid\":1,\"tid\":%d,\"name\":\"thread_name\","
-                   "\"args\":{\"name\":",
-                   track + 1);
+                   "%s\n{\"ph\":\"M\",\"pid\":%d,\"tid\":%d,\"name\":\"%s\",\"args\":{\"name\":",
+                   l->process == 1 && what[0] == 'p' ? "" : ",", l->process, track + 1, what);
     co_text_json_string(&line, name);
     co_text_put(&line, "}}");
-    return put_line(out, &line, err);
+    return put_line(l, &line, err);
 }
 
-static co_status put_all(output *out, const co_timeline *timeline, co_error *err)
+static co_status put_tracks(lane *l, const char *name, co_error *err)
 {
-    char buffer[LINE_SIZE];
-    co_text line = co_text_over(buffer, sizeof(buffer));
-    co_text_printf(&line,
-                   "{\"displayTimeUnit\":\"ms\",\"otherData\":{\"dropped_spans\":%llu},"
-                   "\"traceEvents\":[\n{\"ph\":\"M\",\"pid\":1,\"tid\":1,\"name\":\"process_name\","
-                   "\"args\":{\"name\":\"cohort\"}}",
-                   (unsigned long long)co_timeline_dropped(timeline));
-    CO_TRY(put_line(out, &line, err));
-    for (int t = 0; t < timeline->track_count; t++) {
-        const co_track *track = timeline->tracks[t];
-        CO_TRY(put_name(out, t, track->name, err));
+    CO_TRY(put_name(l, 0, "process_name", name, err));
+    for (int t = 0; t < l->timeline->track_count; t++) {
+        const co_track *track = l->timeline->tracks[t];
+        CO_TRY(put_name(l, t, "thread_name", track->name, err));
         size_t count = atomic_load_explicit(&track->count, memory_order_acquire);
         for (size_t i = 0; i < count; i++) {
-            CO_TRY(put_span(out, timeline, t, &track->spans[i], err));
+            CO_TRY(put_span(l, t, &track->spans[i], err));
         }
     }
-    line = co_text_over(buffer, sizeof(buffer));
-    co_text_put(&line, "\n]}\n");
-    CO_TRY(put_line(out, &line, err));
-    return co_file_writer_add(out->writer, out->buffer, out->used, err);
+    return put_piece(l, err);
+}
+
+co_status co_timeline_put_lane(const co_timeline *timeline, int number, const char *name,
+                               const co_timeline_out *out, co_error *err)
+{
+    void *block = NULL;
+    CO_TRY(co_alloc(CO_TIMELINE_PIECE, 1, "timeline", &block, err));
+    lane l = {.timeline = timeline, .process = number + 1, .out = out, .piece = block};
+    co_status status = put_tracks(&l, name, err);
+    co_free(block);
+    return status;
+}
+
+co_status co_timeline_put_head(const co_timeline_out *out, uint64_t dropped, co_error *err)
+{
+    char buffer[LINE_SIZE];
+    co_text head = co_text_over(buffer, sizeof(buffer));
+    co_text_printf(&head,
+                   "{\"displayTimeUnit\":\"ms\",\"otherData\":{\"dropped_spans\":%llu},"
+                   "\"traceEvents\":[",
+                   (unsigned long long)dropped);
+    return out->put(out->context, head.data, head.length, err);
+}
+
+co_status co_timeline_put_tail(const co_timeline_out *out, co_error *err)
+{
+    static const char tail[] = "\n]}\n";
+    return out->put(out->context, tail, sizeof(tail) - 1, err);
+}
+
+static co_status put_to_file(void *context, const char *data, size_t bytes, co_error *err)
+{
+    return co_file_writer_add(context, data, bytes, err);
+}
+
+static co_status put_all(const co_timeline *timeline, co_file_writer *writer, co_error *err)
+{
+    const co_timeline_out out = {put_to_file, writer};
+    CO_TRY(co_timeline_put_head(&out, co_timeline_dropped(timeline), err));
+    CO_TRY(co_timeline_put_lane(timeline, 0, "cohort", &out, err));
+    return co_timeline_put_tail(&out, err);
 }
 
 co_status co_timeline_save(const co_timeline *timeline, const co_files *files, const char *path,
                            co_error *err)
 {
-    void *block = NULL;
-    output out = {0};
-    CO_TRY(co_alloc(BUFFER_SIZE, 1, "timeline", &block, err));
-    out.buffer = block;
-    co_status status = co_file_writer_open(files, path, &out.writer, err);
-    if (status == CO_OK) {
-        status = put_all(&out, timeline, err);
-        if (status == CO_OK) {
-            status = co_file_writer_commit(out.writer, err);
-        } else {
-            co_file_writer_abandon(out.writer);
-        }
+    co_file_writer *writer = NULL;
+    CO_TRY(co_file_writer_open(files, path, &writer, err));
+    co_status status = put_all(timeline, writer, err);
+    if (status != CO_OK) {
+        co_file_writer_abandon(writer);
+        return status;
     }
-    co_free(block);
-    return status;
+    return co_file_writer_commit(writer, err);
 }

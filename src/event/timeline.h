@@ -59,7 +59,26 @@ void co_track_add(co_track *track, const co_timed *timed);
 
 /* Spans that found no room. */
 uint64_t co_timeline_dropped(const co_timeline *timeline);
-/* Writes the JSON object format of Chrome's trace events ("X" and "M"), atomically. */
+
+/* The file: the JSON object format of Chrome's trace events ("X" and "M"). It has a head, a lane
+ * for each process with its tracks, and a tail; they are handed to `put` in pieces of at most
+ * CO_TIMELINE_PIECE bytes, so that a process can send its lane to the one that writes. */
+enum { CO_TIMELINE_PIECE = 1 << 16 };
+
+typedef struct co_timeline_out {
+    co_status (*put)(void *context, const char *data, size_t bytes, co_error *err);
+    void *context;
+} co_timeline_out;
+
+/* dropped: spans that found no room, of all lanes. */
+CO_MUST_CHECK co_status co_timeline_put_head(const co_timeline_out *out, uint64_t dropped,
+                                             co_error *err);
+/* number: of the process, from 0; `name` is what it is called. Allocates a piece. */
+CO_MUST_CHECK co_status co_timeline_put_lane(const co_timeline *timeline, int number,
+                                             const char *name, const co_timeline_out *out,
+                                             co_error *err);
+CO_MUST_CHECK co_status co_timeline_put_tail(const co_timeline_out *out, co_error *err);
+/* All of it, of one process, atomically. */
 CO_MUST_CHECK co_status co_timeline_save(const co_timeline *timeline, const co_files *files,
                                          const char *path, co_error *err);
 

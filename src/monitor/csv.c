@@ -9,7 +9,8 @@ enum { ROW_SIZE = 512, SPOOL_BYTES = 1 << 18 };
 
 /* What depends on the machine's speed comes last. */
 static const char header[] = "event,split,step,epoch,samples,loss,running_loss,accuracy,accuracy5,"
-                             "gradient_norm,weight_norm,lr,img_per_s,duration,seconds\n";
+                             "gradient_norm,weight_norm,lr,img_per_s,communication_ms,"
+                             "communication_max_ms,duration,seconds\n";
 
 typedef struct csv_sink {
     co_sink base;
@@ -30,6 +31,8 @@ typedef struct row {
     double weight_norm;
     double learning_rate;
     double images_per_second;
+    double communication_ms;
+    double communication_max_ms;
     double duration;
 } row;
 
@@ -50,6 +53,8 @@ static row step_row(const co_event_step *step)
         .weight_norm = step->weight_norm,
         .learning_rate = step->learning_rate,
         .images_per_second = step->images_per_second,
+        .communication_ms = step->communication_ms,
+        .communication_max_ms = step->communication_max_ms,
         .duration = none,
     };
 }
@@ -69,6 +74,8 @@ static row evaluation_row(const co_event_evaluation *evaluation)
         .weight_norm = none,
         .learning_rate = none,
         .images_per_second = none,
+        .communication_ms = none,
+        .communication_max_ms = none,
         .duration = evaluation->duration,
     };
 }
@@ -88,6 +95,8 @@ static row epoch_row(const co_event_epoch_end *epoch)
         .weight_norm = none,
         .learning_rate = epoch->learning_rate,
         .images_per_second = epoch->images_per_second,
+        .communication_ms = none,
+        .communication_max_ms = none,
         .duration = epoch->duration,
     };
 }
@@ -126,6 +135,8 @@ static void add_row(co_text *text, const co_event *event, const row *r)
     add_number(text, r->weight_norm);
     add_number(text, r->learning_rate);
     add_rounded(text, 1, r->images_per_second);
+    add_rounded(text, 3, r->communication_ms);
+    add_rounded(text, 3, r->communication_max_ms);
     add_rounded(text, 3, r->duration);
     add_rounded(text, 3, event->seconds);
     co_text_put(text, "\n");

@@ -27,6 +27,13 @@ static void add_rate(double images_per_second, co_text *text)
     }
 }
 
+static void add_communication(double milliseconds, const char *unit, co_text *text)
+{
+    if (isfinite(milliseconds)) {
+        co_text_printf(text, ", communication %.3g %s", milliseconds, unit);
+    }
+}
+
 /* "61,706" */
 static void add_thousands(uint64_t value, co_text *text)
 {
@@ -61,6 +68,7 @@ static void describe_step(const co_description *description, const co_event_step
     }
     co_text_printf(text, ", loss %.4f, lr %.6g", step->running_loss, step->learning_rate);
     add_rate(step->images_per_second, text);
+    add_communication(step->communication_ms, "ms", text);
 }
 
 static void describe_evaluation(const co_description *description,
@@ -91,6 +99,7 @@ static void describe_run_end(const co_event *event, co_text *text)
                    end->epochs == 1 ? "epoch" : "epochs", (unsigned long long)end->step);
     co_text_duration(text, event->seconds);
     add_rate(end->images_per_second, text);
+    add_communication(end->communication_ms, "ms per step", text);
     add_accuracy(": test accuracy ", end->test_accuracy, text);
 }
 

@@ -67,6 +67,12 @@ static void add_rate(line *l, double images_per_second)
     }
 }
 
+static void add_communication(line *l, double mean_ms, double max_ms)
+{
+    add_time(l, "communication_ms", mean_ms);
+    add_time(l, "communication_max_ms", max_ms);
+}
+
 static void add_run_start(line *l, const co_event_run_start *run)
 {
     add_string(l, "dataset", run->dataset);
@@ -92,6 +98,7 @@ static void add_step(line *l, const co_event_step *step)
     add_optional(l, "weight_norm", step->weight_norm);
     add_optional(l, "lr", step->learning_rate);
     add_rate(l, step->images_per_second);
+    add_communication(l, step->communication_ms, step->communication_max_ms);
 }
 
 static void add_evaluation(line *l, const co_event_evaluation *evaluation)
@@ -127,6 +134,7 @@ static void add_run_end(line *l, const co_event_run_end *end)
     add_optional(l, "test_accuracy", end->test_accuracy);
     add_optional(l, "test_loss", end->test_loss);
     add_rate(l, end->images_per_second);
+    add_communication(l, end->communication_ms, (double)NAN);
 }
 
 static bool is_empty(const jsonl_sink *sink)

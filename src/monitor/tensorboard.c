@@ -289,6 +289,7 @@ static void add_step(tensorboard_sink *sink, double wall, const co_event_step *s
         add_measured(sink, "train_prec5", 100.0 * step->epoch_accuracy5);
         add_measured(sink, "lr", step->learning_rate);
         add_measured(sink, "img_sec", step->images_per_second);
+        add_measured(sink, "communication_ms", step->communication_ms);
     } else {
         co_tfevents_scalar(&sink->events, "train/batch_loss", step->running_loss);
         add_measured(sink, "train/batch_accuracy", step->accuracy);
@@ -296,6 +297,8 @@ static void add_step(tensorboard_sink *sink, double wall, const co_event_step *s
         add_measured(sink, "train/weight_norm", step->weight_norm);
         add_measured(sink, "lr/group_0", step->learning_rate);
         add_measured(sink, "speed/img_per_s", step->images_per_second);
+        add_measured(sink, "speed/communication_ms", step->communication_ms);
+        add_measured(sink, "speed/communication_max_ms", step->communication_max_ms);
     }
     co_tfevents_end(&sink->events);
 }

@@ -1,70 +1,168 @@
-/* What the forms of allreduce share: in a window of one host, by messages between hosts. Not for
- * others.
+/* What the files of allreduce share. Not for others.
  *
- * The flat gradient is cut into one share per worker. A share is summed by its owner along the
- * fixed tree; what then travels are weights (window) or summed gradients (messages).
+ * Workers whose gradients lie in one window of shared memory are a group; without shared memory a
+ * group is one worker. All groups have as many members. The flat gradient is cut into one share
+ * per worker; the shares that member m of any group owns are the m-th region:
+ *
+ *     region of the members 0         | region of the members 1
+ *     share of group 0 | of group 1   | share of group 0 | of group 1
+ *
+ * A member adds up its region over its group, sends each share of it to the owner in another
+ * group, adds up its own share over the groups, and sends the sum to the other members of that
+ * number. It then has its region of the mean gradient, applies it, and takes the other regions of
+ * the weights from the window of its group.
  */
 #ifndef CO_STRATEGY_ALLREDUCE_H
 #define CO_STRATEGY_ALLREDUCE_H
+
+#include <stdatomic.h>
 
 #include "strategy/strategy.h"
 #include "strategy/tree.h"
 
 enum { CO_SHARE_UNIT = 16 }; /* floats: shares begin on cache lines */
 
-typedef struct co_allreduce {
+typedef struct co_allreduce co_allreduce;
+
+/* Floats of the flat gradient: begin <= i < end. */
+typedef struct co_range {
+    size_t begin;
+    size_t end;
+} co_range;
+
+/* How gradients come together. */
+typedef struct co_allreduce_form {
+    /* While backward runs (where `early` holds): this range is final; and let it go on. */
+    co_status (*bucket)(co_allreduce *all, co_range bucket, co_error *err);
+    co_status (*advance)(co_allreduce *all, co_error *err);
+    /* Afterwards the model's gradients in one's own region are the mean of all workers'. */
+    co_status (*sum)(co_allreduce *all, co_reduction *out, co_error *err);
+} co_allreduce_form;
+
+/* What a worker tells the others in every step. */
+typedef struct co_facts {
+    double sum_squares; /* of its share of the mean gradient */
+    double loss;
+    float stop;
+    float save;
+} co_facts;
+
+/* The beginning of a worker's part of the window; its gradients and weights follow. */
+typedef struct co_slot {
+    co_facts facts;
+    _Atomic uint64_t buckets; /* complete since the start */
+} co_slot;
+
+struct co_allreduce {
     co_strategy base;
+    const co_allreduce_form *form;
     co_comm *comm; /* borrowed */
     co_allreduce_options options;
     size_t floats; /* of the flat gradient */
     float before;  /* factors of the gradient: each worker's own, and of the sum */
     float after;
-    co_tree tree;
-    const float **parts; /* (workers) what the tree adds */
+    int groups;
+    int members; /* of each group */
+    int group;   /* of this worker */
+    int member;
+    int *owner;          /* (workers) rank that owns a share */
+    co_facts *facts;     /* (workers) by rank */
+    co_window *window;   /* of the group; NULL where it is one worker */
+    const float **parts; /* (workers) what a tree adds */
     float *scratch;
 
-    co_window *window; /* or NULL: messages */
-
-    float *memory;        /* the gradients and a tail; NULL with a window */
+    bool early;        /* the exchange begins while backward still runs */
+    co_range pending;  /* final, but too little for a bucket */
+    co_range *buckets; /* (bucket_limit) of this step */
+    int bucket_limit;
+    int bucket_count;
+    int added;            /* of them, over the group */
+    uint64_t told;        /* buckets of earlier steps */
     co_request *requests; /* of what is under way */
     int request_count;
     int request_limit;
-    size_t pending_begin; /* ready, but not sent: too little for a bucket */
-    size_t pending_end;
-    float *inbox;             /* (workers, share) what others send for one's own share */
-    uint16_t *wire_out;       /* (gradient) with bf16 */
-    uint16_t *wire_in;        /* (gradient) */
-    const co_tensor *tensors; /* Adasum works tensor by tensor */
+
+    float *inbox;       /* (groups, share) what other groups send for one's own share */
+    uint16_t *wire_out; /* (region) with bf16 */
+    uint16_t *wire_in;
+    float *memory; /* the library's: the gradients and a tail */
+    const co_tensor *tensors;
     int tensor_count;
-} co_allreduce;
+};
 
 static inline co_allreduce *co_allreduce_of(co_strategy *strategy)
 {
     return (co_allreduce *)strategy;
 }
 
-/* Where the share of a worker begins; that of worker `workers` is where the last one ends. */
-static inline size_t co_share_begin(const co_allreduce *all, int worker)
+static inline size_t co_range_count(co_range range)
 {
-    size_t units = (all->floats + CO_SHARE_UNIT - 1) / CO_SHARE_UNIT;
-    size_t begin = units * (size_t)worker / (size_t)all->comm->size * CO_SHARE_UNIT;
-    return begin < all->floats ? begin : all->floats;
+    return range.end - range.begin;
 }
 
-static inline size_t co_share_count(const co_allreduce *all, int worker)
+static inline co_range co_range_common(co_range a, co_range b)
 {
-    return co_share_begin(all, worker + 1) - co_share_begin(all, worker);
+    size_t begin = a.begin > b.begin ? a.begin : b.begin;
+    size_t end = a.end < b.end ? a.end : b.end;
+    return (co_range){begin, end > begin ? end : begin};
 }
 
-/* Squares of one share, as every form adds them up: in the order of the workers. */
-double co_share_squares(const co_allreduce *all, int worker);
+/* The shares first, first + 1, ..., first + count - 1. */
+static inline co_range co_shares(const co_allreduce *all, int first, int count)
+{
+    const size_t units = (all->floats + CO_SHARE_UNIT - 1) / CO_SHARE_UNIT;
+    const size_t workers = (size_t)all->comm->size;
+    size_t begin = units * (size_t)first / workers * CO_SHARE_UNIT;
+    size_t end = units * (size_t)(first + count) / workers * CO_SHARE_UNIT;
+    return (co_range){begin, end < all->floats ? end : all->floats};
+}
 
-extern const co_strategy_ops co_allreduce_window_ops;
-extern const co_strategy_ops co_allreduce_message_ops;
+/* The share of a group's member, and all that the members of that number answer for. */
+static inline co_range co_share_of(const co_allreduce *all, int group, int member)
+{
+    return co_shares(all, member * all->groups + group, 1);
+}
+
+static inline co_range co_region_of(const co_allreduce *all, int member)
+{
+    return co_shares(all, member * all->groups, all->groups);
+}
+
+static inline int co_rank_at(const co_allreduce *all, int group, int member)
+{
+    return all->owner[member * all->groups + group];
+}
+
+/* Squares of a range of the gradient. */
+double co_allreduce_squares(const co_allreduce *all, co_range range);
+/* Of all of it, added up share by share, as co_allreduce_tell does. */
+double co_allreduce_all_squares(const co_allreduce *all);
+/* Everybody's loss and wishes, and the sum of what each gives for sum_squares. */
+co_status co_allreduce_tell(co_allreduce *all, double sum_squares, co_reduction *out,
+                            co_error *err);
+/* Room for that many requests. Each of the next takes one; `finish` waits for all of them. */
+co_status co_allreduce_reserve(co_allreduce *all, size_t requests, co_error *err);
+co_status co_allreduce_send(co_allreduce *all, const void *data, size_t bytes, int to,
+                            co_error *err);
+co_status co_allreduce_receive(co_allreduce *all, void *data, size_t bytes, int from,
+                               co_error *err);
+co_status co_allreduce_add_up(co_allreduce *all, co_range range,
+                              co_error *err); /* by the library */
+co_status co_allreduce_finish(co_allreduce *all, co_error *err);
 
 /* Each makes its memory and moves the model's gradients (and parameters) there. */
+co_status co_allreduce_open_shares(co_allreduce *all, co_error *err);
+co_status co_allreduce_open_library(co_allreduce *all, co_error *err);
+co_status co_allreduce_open_adasum(co_allreduce *all, co_error *err);
+
+/* allreduce_window.c: the memory of a group of several members, which the model's gradients and
+ * parameters move to; afterwards a member's slot and gradients. */
 co_status co_allreduce_open_window(co_allreduce *all, co_error *err);
-co_status co_allreduce_open_messages(co_allreduce *all, co_error *err);
-void co_allreduce_destroy(co_strategy *strategy);
+co_slot *co_allreduce_slot(const co_allreduce *all, int member);
+float *co_allreduce_grads(const co_allreduce *all, int member);
+/* All members have updated their regions of the weights: takes those of the others. */
+co_status co_allreduce_take_regions(co_allreduce *all, co_error *err);
+/* After that: rank 0 takes the others' regions of the gradient. */
+co_status co_allreduce_show_regions(co_allreduce *all, co_error *err);
 
 #endif

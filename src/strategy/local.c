@@ -46,9 +46,8 @@ static co_status local_complete(co_strategy *strategy, co_error *err)
     return CO_OK;
 }
 
-static co_status local_state(co_strategy *strategy, co_visitor *visitor, co_error *err)
+co_status co_strategy_no_state(co_strategy *strategy, co_visitor *visitor, co_error *err)
 {
-    /* Everything that lasts is in the model and the optimizer. */
     (void)strategy;
     (void)visitor;
     (void)err;
@@ -62,7 +61,8 @@ static const co_strategy_ops local_ops = {
     .reduce = local_reduce,
     .apply = local_apply,
     .complete = local_complete,
-    .state = local_state,
+    .show_gradient = local_complete, /* it is whole, too */
+    .state = co_strategy_no_state,
 };
 
 co_status co_strategy_local(co_model *model, co_optimizer *optimizer, co_strategy **out,

@@ -36,6 +36,8 @@ typedef struct co_strategy_ops {
     co_status (*apply)(co_strategy *strategy, const co_hyper *hyper, co_error *err);
     /* All workers together: the optimizer's state becomes whole on each, for a checkpoint. */
     co_status (*complete)(co_strategy *strategy, co_error *err);
+    /* Likewise after apply: the first worker's gradient becomes whole, for those who watch. */
+    co_status (*show_gradient)(co_strategy *strategy, co_error *err);
     co_status (*state)(co_strategy *strategy, co_visitor *visitor, co_error *err);
 } co_strategy_ops;
 
@@ -49,7 +51,11 @@ struct co_strategy {
     bool save;   /* a checkpoint is due after this step: the first worker says so */
     /* Seconds that this worker waited for others and copied, since it was last set to 0. */
     double exposed_seconds;
+    bool any_order; /* gradients are added in an order that cannot be repeated */
 };
+
+/* `state` of a strategy all of whose lasting state is in the model and the optimizer. */
+co_status co_strategy_no_state(co_strategy *strategy, co_visitor *visitor, co_error *err);
 
 /* One worker: ready does nothing, apply is the optimizer's step over all parameters. */
 CO_MUST_CHECK co_status co_strategy_local(co_model *model, co_optimizer *optimizer,
@@ -57,7 +63,7 @@ CO_MUST_CHECK co_status co_strategy_local(co_model *model, co_optimizer *optimiz
 
 typedef struct co_allreduce_options {
     bool ordered;        /* the fixed tree, whatever the hosts and the timing */
-    bool messages;       /* no shared memory, even inside one host */
+    bool messages;       /* no shared memory, even inside a host */
     bool bf16;           /* gradients travel as bfloat16; sums are float32 */
     bool adasum;         /* adaptive summation instead of the mean */
     double predivide;    /* gradients are divided by this before, and by the rest after */
@@ -65,7 +71,7 @@ typedef struct co_allreduce_options {
 } co_allreduce_options;
 
 /* Before the plans are compiled: the model's gradients (and parameters) move to memory of this
- * strategy. All workers of comm (borrowed) create it together. */
+ * strategy. All workers of comm (borrowed; two or more) create it together. */
 CO_MUST_CHECK co_status co_strategy_allreduce(co_comm *comm, co_model *model,
                                               co_optimizer *optimizer,
                                               const co_allreduce_options *options,

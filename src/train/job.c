@@ -21,11 +21,12 @@ static uint32_t steps_of_epoch(const co_job *job)
 }
 
 /* Epochs, or --max-steps where that is fewer. */
-static uint64_t steps_to_run(const co_job *job)
+void co_job_count_steps(co_job *job, int64_t schedule_shift)
 {
     uint64_t steps = (uint64_t)job->steps_per_epoch * (uint64_t)job->settings->epochs;
     uint64_t limit = job->settings->max_steps;
-    return limit > 0 && limit < steps ? limit : steps;
+    steps -= (uint64_t)schedule_shift; /* modulo 2^64 */
+    job->steps_total = limit > 0 && limit < steps ? limit : steps;
 }
 
 static co_status group_parameters(co_job *job, co_error *err)
@@ -66,7 +67,7 @@ static co_status open_own_parts(co_job *job, const co_dataset_info *like, co_err
         CO_TRY(co_job_open_validation_loader(job, err));
     }
     job->steps_per_epoch = steps_of_epoch(job);
-    job->steps_total = steps_to_run(job);
+    co_job_count_steps(job, 0);
     const co_settings scaled = co_job_scaled_settings(job);
     CO_TRY(co_schedule_create(&scaled, job->steps_per_epoch, (uint64_t)settings->epochs,
                               &job->schedule, err));
@@ -81,6 +82,7 @@ static co_status open_training(co_job *job, const co_dataset_info *like, co_erro
     const co_settings *settings = job->settings;
     /* The strategy is opened by all together: who cannot come says so before. */
     CO_TRY(co_comm_agree(job->comm, open_own_parts(job, like, err), err));
+    CO_TRY(co_job_compare_data(job, err));
     co_job_read_costs(job);
     CO_TRY(co_job_open_strategy(job, err));
     if (settings->checkpoint != NULL && settings->resume == NULL) {
@@ -190,7 +192,7 @@ void co_job_close(co_job *job)
     co_ema_destroy(job->ema);
     co_free(job->gathered);
     co_free(job->own_stats);
-    co_free(job->scores);
+    co_free(job->records);
     co_optimizer_destroy(job->optimizer);
     co_schedule_destroy(job->schedule);
     co_loader_destroy(job->train_eval_loader);

@@ -56,8 +56,8 @@ typedef struct co_job {
     co_schedule *schedule;
     co_optimizer *optimizer;
     co_strategy *strategy;
-    co_ema *ema;      /* NULL without --ema-decay */
-    co_score *scores; /* (workers) gathered from them; NULL when there is one */
+    co_ema *ema;                    /* NULL without --ema-decay */
+    struct co_step_record *records; /* (workers) gathered from them; NULL when there is one */
     float *own_stats; /* (statistics) this worker's, while all use common ones; or NULL */
     float *gathered;  /* (parameters) gradients of a step's batches; NULL without --accumulate */
     co_costs costs;   /* declared computing time; all 0 but in a simulation */
@@ -90,6 +90,10 @@ CO_MUST_CHECK co_status co_job_evaluate_validation(co_job *job, co_score *out, c
  * which gives each its own back. With one worker, nothing happens. */
 CO_MUST_CHECK co_status co_job_common_stats_begin(co_job *job, co_error *err);
 void co_job_common_stats_end(co_job *job);
+
+/* Sets steps_total: what the epochs take when the schedule is so far ahead of the steps counted
+ * (co_progress.schedule_shift), or --max-steps. */
+void co_job_count_steps(co_job *job, int64_t schedule_shift);
 
 /* How the settings want the data set to be opened. */
 co_dataset_options co_job_dataset_options(const co_settings *settings);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "data/partition.h"
 
 co_job_piece co_job_share(const co_job *job, uint32_t samples)
@@ -84,6 +85,42 @@ int co_job_loader_threads(const co_job *job)
     return crowded ? 0 : job->settings->loader_threads;
 }
 
+/* What sets must have in common; labels only where all samples were read at the start anyway. */
+typedef struct data_facts {
+    uint64_t samples[2]; /* of training, of testing */
+    uint64_t left_out;
+    co_hash labels;
+} data_facts;
+
+co_status co_job_compare_data(const co_job *job, co_error *err)
+{
+    const co_dataset_info *info = co_dataset_describe(job->dataset);
+    data_facts mine = {
+        .samples = {info->samples[CO_SPLIT_TRAIN], info->samples[CO_SPLIT_TEST]},
+        .left_out = co_dataset_left_out(job->dataset)->count,
+    };
+    if (co_comm_alone(job->comm) || job->comm->one_process) {
+        return CO_OK;
+    }
+    if (mine.left_out > 0) {
+        mine.labels = co_hash_bytes(co_dataset_labels(job->dataset, CO_SPLIT_TRAIN),
+                                    info->samples[CO_SPLIT_TRAIN] * sizeof(int32_t));
+    }
+    data_facts first = mine;
+    co_status status = CO_OK;
+    CO_TRY(co_comm_broadcast(job->comm, &first, sizeof(first), 0, err));
+    if (memcmp(&first, &mine, sizeof(mine)) != 0) {
+        status = co_fail(err, CO_DATA,
+                         "%s: has %llu samples of training, %llu of testing (%llu left out), but "
+                         "rank 0 has %llu and %llu (%llu): give all hosts the same files",
+                         info->name, (unsigned long long)mine.samples[0],
+                         (unsigned long long)mine.samples[1], (unsigned long long)mine.left_out,
+                         (unsigned long long)first.samples[0], (unsigned long long)first.samples[1],
+                         (unsigned long long)first.left_out);
+    }
+    return co_comm_agree(job->comm, status, err);
+}
+
 static double cost_at(const co_number_list *list, int index)
 {
     return index < list->count ? list->items[index] : 0.0;
@@ -107,9 +144,9 @@ co_status co_job_open_strategy(co_job *job, co_error *err)
         return co_strategy_local(job->model, job->optimizer, &job->strategy, err);
     }
     void *block = NULL;
-    CO_TRY(
-        co_alloc((size_t)job->comm->size, sizeof(co_score), "scores of the workers", &block, err));
-    job->scores = block;
+    CO_TRY(co_alloc((size_t)job->comm->size, sizeof(co_step_record), "records of the workers",
+                    &block, err));
+    job->records = block;
     const co_allreduce_options options = {
         .ordered = settings->reduce == CO_CONF_REDUCE_ORDERED,
         .messages = !settings->shared_memory,
@@ -122,20 +159,38 @@ co_status co_job_open_strategy(co_job *job, co_error *err)
                                  err);
 }
 
-co_status co_job_sum_score(const co_job *job, co_score *score, co_error *err)
+static void add_score(co_score *sum, const co_score *score)
+{
+    sum->loss_sum += score->loss_sum;
+    sum->rows += score->rows;
+    sum->correct += score->correct;
+    sum->correct5 += score->correct5;
+}
+
+co_status co_job_sum_record(const co_job *job, co_step_record *record, co_error *err)
 {
     if (co_comm_alone(job->comm)) {
+        record->longest = record->communication;
         return CO_OK;
     }
-    co_score sum = {0};
-    CO_TRY(co_comm_gather(job->comm, score, sizeof(*score), job->scores, err));
+    co_step_record sum = {0};
+    CO_TRY(co_comm_gather(job->comm, record, sizeof(*record), job->records, err));
     for (int w = 0; w < job->comm->size; w++) {
-        sum.loss_sum += job->scores[w].loss_sum;
-        sum.rows += job->scores[w].rows;
-        sum.correct += job->scores[w].correct;
-        sum.correct5 += job->scores[w].correct5;
+        const co_step_record *one = &job->records[w];
+        add_score(&sum.step, &one->step);
+        add_score(&sum.epoch, &one->epoch);
+        sum.communication += one->communication / job->comm->size;
+        sum.longest = one->communication > sum.longest ? one->communication : sum.longest;
     }
-    *score = sum;
+    *record = sum;
+    return CO_OK;
+}
+
+co_status co_job_sum_score(const co_job *job, co_score *score, co_error *err)
+{
+    co_step_record record = {.step = *score};
+    CO_TRY(co_job_sum_record(job, &record, err));
+    *score = record.step;
     return CO_OK;
 }
 

@@ -66,5 +66,6 @@ co_status co_progress_state(co_progress *progress, co_visitor *v, co_error *err)
     CO_TRY(co_visit_u32(v, "rollbacks", &progress->rollbacks, err));
     CO_TRY(co_visit_f64(v, "lr_factor", &progress->lr_factor, err));
     CO_TRY(co_visit_u64(v, "trace_rows", &progress->trace_rows, err));
+    CO_TRY(co_visit_i64(v, "schedule_shift", &progress->schedule_shift, err));
     return co_visit_end(v, err);
 }

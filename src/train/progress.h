@@ -24,6 +24,8 @@ typedef struct co_train_result {
     uint64_t skipped;          /* steps left out by --nan-policy skip */
     double first_step_seconds; /* from the announcer's start until the first step was done; of this
                                   process, not kept */
+    double communication_seconds; /* of steps that were logged: mean over the workers; likewise */
+    uint64_t communication_steps;
 } co_train_result;
 
 /* One of the best models so far. */
@@ -48,6 +50,9 @@ typedef struct co_progress {
     uint32_t rollbacks;
     double lr_factor;    /* what these have made of the learning rate */
     uint64_t trace_rows; /* written to the trajectory */
+    /* What the schedule is ahead of `step`: not 0 when the number of workers changed, and with it
+     * what a step is. */
+    int64_t schedule_shift;
 } co_progress;
 
 void co_progress_start(co_progress *progress);

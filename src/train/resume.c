@@ -117,11 +117,37 @@ static co_settings comparable(const co_job *job, const co_settings *then)
         strcmp(then->model + length - (sizeof(copy) - 1), copy) == 0) {
         settings.model = then->model;
     }
+    if (then->workers != settings.workers) { /* check_workers */
+        settings.workers = then->workers;
+        settings.batch_size = then->batch_size;
+        settings.accumulate = then->accumulate;
+    }
     return settings;
 }
 
+/* Another number of workers: where each has samples of its own there is nothing to go on with. */
+static co_status check_workers(const co_committed *committed, const co_job *job,
+                               const co_settings *then, co_run_before *before, co_error *err)
+{
+    const co_settings *now = job->settings;
+    *before = (co_run_before){
+        .workers = then->workers,
+        .batch_size = then->batch_size,
+        .accumulate = then->accumulate,
+        .sampler = now->partition == CO_CONF_PARTITION_SAMPLER,
+    };
+    if (then->workers == now->workers || before->sampler || now->repartition) {
+        return CO_OK;
+    }
+    return co_fail(err, CO_FILE,
+                   "%s: is of %d workers, each with samples of its own (--partition), and this run "
+                   "has %d: go on with %d, or add --repartition, which deals them out anew and "
+                   "begins the epoch again",
+                   co_committed_folder(committed), then->workers, now->workers, then->workers);
+}
+
 static co_status check_settings(const co_committed *committed, const co_job *job,
-                                const co_announcer *announcer, co_error *err)
+                                const co_announcer *announcer, co_run_before *before, co_error *err)
 {
     co_settings now;
     char *text = NULL;
@@ -141,7 +167,10 @@ static co_status check_settings(const co_committed *committed, const co_job *job
     }
     CO_TRY_GOTO(status, status, free_conf);
     now = comparable(job, &then->values);
+    status = check_workers(committed, job, &then->values, before, err);
+    CO_TRY_GOTO(status, status, free_then);
     status = compare_settings(committed, &then->values, &now, announcer, err);
+free_then:
     co_conf_free(then);
 free_conf:
     co_free(then);
@@ -198,10 +227,7 @@ free_then:
 /* Sums that the MPI library adds up have no order that could be repeated. */
 static void tell_order(const co_job *job, const co_announcer *announcer)
 {
-    const co_settings *settings = job->settings;
-    bool window = job->comm->hosts == 1 && settings->shared_memory;
-    if (!co_comm_alone(job->comm) && settings->reduce == CO_CONF_REDUCE_FAST && !window &&
-        !settings->bf16_allreduce && !settings->use_adasum) {
+    if (job->strategy->any_order) {
         co_announce_note(announcer, CO_LEVEL_NOTE,
                          "the MPI library adds the gradients up: the result may differ in its last "
                          "bits from that of a run that was not stopped; --reduce ordered promises "
@@ -210,9 +236,9 @@ static void tell_order(const co_job *job, const co_announcer *announcer)
 }
 
 static co_status check(const co_committed *committed, const co_job *job,
-                       const co_announcer *announcer, co_error *err)
+                       const co_announcer *announcer, co_run_before *before, co_error *err)
 {
-    CO_TRY(check_settings(committed, job, announcer, err));
+    CO_TRY(check_settings(committed, job, announcer, before, err));
     CO_TRY(check_network(committed, job, err));
     CO_TRY(check_environment(committed, job, announcer, err));
     tell_order(job, announcer);
@@ -222,9 +248,14 @@ static co_status check(const co_committed *committed, const co_job *job,
 co_status co_resume_load(const co_committed *committed, co_job *job, const co_announcer *announcer,
                          co_progress *progress, co_mark_files *files, co_error *err)
 {
-    co_status status = job->comm->rank == 0 ? check(committed, job, announcer, err) : CO_OK;
+    co_run_before before = {0};
+    co_status status = job->comm->rank == 0 ? check(committed, job, announcer, &before, err)
+                                            : CO_OK;
     CO_TRY(co_comm_agree(job->comm, status, err));
-    CO_TRY(co_snapshot_load(committed, job, progress, files, err));
+    CO_TRY(co_comm_broadcast(job->comm, &before, sizeof(before), 0, err));
+    CO_TRY(before.workers == job->settings->workers
+               ? co_snapshot_load(committed, job, progress, files, err)
+               : co_snapshot_regroup(committed, &before, job, announcer, progress, files, err));
     if (progress->step > job->steps_total) {
         return co_fail(err, CO_FILE,
                        "%s is of step %llu, but this run ends with step %llu: raise --epochs or "

@@ -48,4 +48,20 @@ CO_MUST_CHECK co_status co_snapshot_load(const co_committed *committed, co_job *
                                          co_progress *progress, co_mark_files *files,
                                          co_error *err);
 
+/* What a checkpoint of another number of workers was made with. */
+typedef struct co_run_before {
+    int workers;
+    int batch_size;
+    int accumulate;
+    bool sampler; /* that partition: an epoch's order is dealt out, entry by entry */
+} co_run_before;
+
+/* The same from a checkpoint of another number of workers (before: only on the first). With the
+ * sampler the epoch goes on with the samples that were not used, otherwise it begins again; all
+ * have the statistics of the checkpoint's model. The count of the steps goes on. */
+CO_MUST_CHECK co_status co_snapshot_regroup(const co_committed *committed,
+                                            const co_run_before *before, co_job *job,
+                                            const co_announcer *announcer, co_progress *progress,
+                                            co_mark_files *files, co_error *err);
+
 #endif

@@ -70,16 +70,54 @@ static co_status read_slot(void *context, const char *path, co_visit_layout layo
     return co_snapshot_add_own(&l->own, layout, values, count, 0, err);
 }
 
-static co_status read_state(loading *l, const char *state, size_t bytes, co_job *job,
-                            co_progress *progress, co_mark_files *files, co_error *err)
+/* Who wants the fields alone. */
+static co_status note_slot(void *context, const char *path, co_visit_layout layout, float *values,
+                           size_t count, co_error *err)
 {
-    const co_visit_tensors hook = {.visit = read_slot, .context = l};
-    co_visitor v = co_visitor_loading(state, bytes);
-    v.tensors = &hook;
-    CO_TRY(co_run_state(job, progress, &v, err));
-    CO_TRY(co_snapshot_visit_own(job->comm, &l->own, &v, err));
-    CO_TRY(co_snapshot_visit_files(&v, files, err));
-    CO_TRY(co_visitor_finish(&v, err));
+    (void)path;
+    return co_snapshot_add_own(context, layout, values, count, 0, err);
+}
+
+/* What a worker of another world had of its own is not what anybody goes on with. */
+static co_status skip_own(const co_snapshot_own *own, co_visitor *v, co_error *err)
+{
+    uint64_t number = 0;
+    void *block = NULL;
+    size_t most = 0;
+    for (int i = 0; i < own->count; i++) {
+        most = own->buffers[i].count > most ? own->buffers[i].count : most;
+    }
+    CO_TRY(co_alloc(most + 1, sizeof(float), "statistics", &block, err));
+    co_status status = co_visit_begin(v, "worker", err);
+    for (int i = 0; i < 2 && status == CO_OK; i++) {
+        status = co_visit_u64(v, i == 0 ? "workers" : "rank", &number, err);
+    }
+    for (int i = 0; i < own->count && status == CO_OK; i++) {
+        status = co_visit_f32_array(v, "statistics", block, own->buffers[i].count, err);
+    }
+    co_free(block);
+    CO_TRY(status);
+    return co_visit_end(v, err);
+}
+
+/* The state of one rank of the checkpoint; that of the first has the tensors beside it. */
+static co_status visit_state(loading *l, int rank, co_visitor *v, const co_snapshot_target *to,
+                             co_error *err)
+{
+    const co_visit_tensors all = {.visit = read_slot, .context = l};
+    const co_visit_tensors none = {.visit = note_slot, .context = &l->own};
+    v->tensors = rank == 0 ? &all : &none;
+    if (to->world == NULL) {
+        CO_TRY(co_run_state(to->job, to->progress, v, err));
+        CO_TRY(co_snapshot_visit_own(to->job->comm, &l->own, v, err));
+    } else {
+        CO_TRY(co_run_state_of(to->job, to->progress, to->world, v, err));
+        CO_TRY(to->workers > 1 ? skip_own(&l->own, v, err) : CO_OK);
+    }
+    if (rank == 0) {
+        CO_TRY(co_snapshot_visit_files(v, to->files, err));
+    }
+    CO_TRY(co_visitor_finish(v, err));
     return close_file(l, err);
 }
 
@@ -97,19 +135,20 @@ static co_status name_file(co_status status, const char *folder, int rank, co_er
     return status;
 }
 
-static co_status read_first(const co_committed *committed, co_job *job, co_progress *progress,
-                            co_mark_files *files, co_error *err)
+co_status co_snapshot_read(const co_committed *committed, int rank, const co_snapshot_target *to,
+                           co_error *err)
 {
-    loading l = {.committed = committed, .graph = job->graph};
+    loading l = {.committed = committed, .graph = to->job->graph};
     char name[CO_SNAPSHOT_FILE_NAME];
     char *state = NULL;
     size_t bytes = 0;
-    co_snapshot_state_file(name, 0);
+    co_snapshot_state_file(name, rank);
     CO_TRY(co_committed_read(committed, name, &state, &bytes, err));
-    co_status status = read_state(&l, state, bytes, job, progress, files, err);
+    co_visitor v = co_visitor_loading(state, bytes);
+    co_status status = visit_state(&l, rank, &v, to, err);
     co_safetensors_close(l.file);
     co_free(state);
-    return name_file(status, co_committed_folder(committed), 0, err);
+    return name_file(status, co_committed_folder(committed), rank, err);
 }
 
 /* ---- all others: by messages ---- */
@@ -174,13 +213,6 @@ static co_status send_states(co_comm *comm, const states *s, co_error *err)
 }
 
 /* Buffers like the parameters are there already; a worker's own follow the run's state. */
-static co_status note_slot(void *context, const char *path, co_visit_layout layout, float *values,
-                           size_t count, co_error *err)
-{
-    (void)path;
-    return co_snapshot_add_own(context, layout, values, count, 0, err);
-}
-
 static co_status take_state(const void *state, size_t bytes, co_job *job, co_progress *progress,
                             co_error *err)
 {
@@ -225,17 +257,18 @@ co_status co_snapshot_load(const co_committed *committed, co_job *job, co_progre
     co_status status = CO_OK;
     *files = (co_mark_files){0};
     if (comm->rank == 0) {
-        status = read_first(committed, job, progress, files, err);
+        const co_snapshot_target to = {.job = job, .progress = progress, .files = files};
+        status = co_snapshot_read(committed, 0, &to, err);
     }
-    if (co_comm_alone(comm)) {
-        return status;
-    }
-    if (comm->rank == 0 && status == CO_OK) {
+    if (comm->rank == 0 && !co_comm_alone(comm) && status == CO_OK) {
         status = read_states(committed, comm->size, &s, err);
     }
     status = co_comm_agree(comm, status, err);
-    if (status == CO_OK) {
+    if (status == CO_OK && !co_comm_alone(comm)) {
         status = share(&s, job, progress, err);
+    }
+    if (status == CO_OK) {
+        co_job_count_steps(job, progress->schedule_shift);
     }
     free_states(&s, comm->size);
     return status;

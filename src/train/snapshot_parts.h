@@ -48,6 +48,20 @@ CO_MUST_CHECK co_status co_snapshot_visit_own(const co_comm *comm, co_snapshot_o
                                               co_visitor *v, co_error *err);
 /* The last part of the first worker's state: lengths of the sinks' files. */
 CO_MUST_CHECK co_status co_snapshot_visit_files(co_visitor *v, co_mark_files *files, co_error *err);
+/* Where a state is read to. */
+typedef struct co_snapshot_target {
+    co_job *job;
+    co_progress *progress;
+    co_mark_files *files; /* of the first worker's state */
+    co_run_world *world;  /* NULL: the state is of as many workers */
+    int workers;          /* else of so many */
+} co_snapshot_target;
+
+/* Reads the state of one rank of a checkpoint; for rank 0 the tensors as well. Only its fields and
+ * buffers like the parameters, and the common statistics, where it is of another world. */
+CO_MUST_CHECK co_status co_snapshot_read(const co_committed *committed, int rank,
+                                         const co_snapshot_target *to, co_error *err);
+
 /* "rank-0003.state" */
 void co_snapshot_state_file(char out[CO_SNAPSHOT_FILE_NAME], int rank);
 

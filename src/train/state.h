@@ -13,4 +13,17 @@
 CO_MUST_CHECK co_status co_run_state(co_job *job, co_progress *progress, co_visitor *v,
                                      co_error *err);
 
+/* What in a state depends on the number of workers. */
+typedef struct co_run_world {
+    uint64_t steps_per_epoch;
+    uint64_t samples; /* of a worker's epoch */
+    uint64_t batches;
+    co_loader_rest rest;
+} co_run_world;
+
+/* Loads the state that one of another number of workers saved: what depends on it comes to *world,
+ * and the loader stays where it is. What progress says of the place in the epoch is the others'. */
+CO_MUST_CHECK co_status co_run_state_of(co_job *job, co_progress *progress, co_run_world *world,
+                                        co_visitor *v, co_error *err);
+
 #endif

@@ -210,9 +210,23 @@ static double weight_norm(const worker *w)
     return sqrt(w->ops->sum_squares(model->backend, model->graph->param_floats, model->params));
 }
 
-static void announce_step(worker *w, const step_report *report, const co_score *epoch)
+/* In all steps since the last record, counted together with them. */
+static void count_communication(worker *w, const co_step_record *record, co_event_step *event)
+{
+    co_train_result *result = &w->progress->result;
+    const double steps = (double)(w->progress->step - w->mark_step);
+    const bool alone = co_comm_alone(w->job->comm);
+    event->communication_ms = alone ? (double)NAN : 1e3 * record->communication / steps;
+    event->communication_max_ms = alone ? (double)NAN : 1e3 * record->longest / steps;
+    result->communication_seconds += record->communication;
+    result->communication_steps += w->progress->step - w->mark_step;
+    w->mark_step = w->progress->step;
+}
+
+static void announce_step(worker *w, const step_report *report, const co_step_record *record)
 {
     const co_progress *progress = w->progress;
+    const co_score *epoch = &record->epoch;
     double now = co_announce_seconds(w->options->announcer);
     double images = (double)(progress->result.images - w->mark_images);
     co_event event = {.kind = CO_EVENT_STEP, .seconds = now};
@@ -223,8 +237,8 @@ static void announce_step(worker *w, const step_report *report, const co_score *
         .images = (uint32_t)(report->rows * w->job->comm->size),
         .loss = report->loss,
         .running_loss = progress->running_loss,
-        .accuracy = co_score_accuracy(&report->score),
-        .accuracy5 = co_score_accuracy5(&report->score),
+        .accuracy = co_score_accuracy(&record->step),
+        .accuracy5 = co_score_accuracy5(&record->step),
         .epoch_loss = co_score_loss(epoch),
         .epoch_accuracy = co_score_accuracy(epoch),
         .epoch_accuracy5 = co_score_accuracy5(epoch),
@@ -233,6 +247,7 @@ static void announce_step(worker *w, const step_report *report, const co_score *
         .learning_rate = report->hyper.lr,
         .images_per_second = images / (now - w->mark_seconds),
     };
+    count_communication(w, record, &event.step);
     co_announce(w->options->announcer, &event);
     w->mark_seconds = now;
     w->mark_images = progress->result.images;
@@ -261,7 +276,8 @@ static void count_step(worker *w, const step_report *report)
 
 co_hyper co_worker_hyper(const worker *w, uint64_t step)
 {
-    co_hyper hyper = co_schedule_at(w->job->schedule, step);
+    const uint64_t shift = (uint64_t)w->progress->schedule_shift; /* modulo 2^64 */
+    co_hyper hyper = co_schedule_at(w->job->schedule, step + shift);
     hyper.lr *= w->progress->lr_factor;
     return hyper;
 }
@@ -319,6 +335,9 @@ static co_status begin_timeline(worker *w, co_error *err)
         return CO_OK;
     }
     CO_TRY(co_loader_observe(w->job->train_loader, track, err));
+    if (w->job->comm->simulated) {
+        return CO_OK; /* time is declared for a whole pass: its layers take none */
+    }
     return co_observe_plans(&w->job->plans, track, err);
 }
 
@@ -340,18 +359,23 @@ static co_status time_step(worker *w, uint64_t begin_ns, co_error *err)
 }
 
 /* What the sinks are told of a step: the samples of all workers. */
-static co_status tell_step(worker *w, step_report *report, co_error *err)
+static co_status tell_step(worker *w, const step_report *report, co_error *err)
 {
-    const co_job *job = w->job;
+    co_job *job = w->job;
     uint64_t step = w->progress->step;
     uint64_t every = job->settings->tb_histograms_every;
     if (step % (uint64_t)job->settings->log_interval == 0 || step == job->steps_total) {
-        co_score epoch = w->progress->epoch_score;
-        CO_TRY(co_job_sum_score(job, &report->score, err));
-        CO_TRY(co_job_sum_score(job, &epoch, err));
-        announce_step(w, report, &epoch);
+        co_step_record record = {
+            .step = report->score,
+            .epoch = w->progress->epoch_score,
+            .communication = job->strategy->exposed_seconds,
+        };
+        job->strategy->exposed_seconds = 0.0;
+        CO_TRY(co_job_sum_record(job, &record, err));
+        announce_step(w, report, &record);
     }
     if (every > 0 && step % every == 0) {
+        CO_TRY(job->strategy->ops->show_gradient(job->strategy, err));
         co_announce_histograms(w->options->announcer, job->model, step, w->progress->epoch + 1);
     }
     return CO_OK;
@@ -492,6 +516,7 @@ co_status co_train_from(co_job *job, const co_train_options *options, co_progres
         .ops = job->backend->ops,
         .classes = (int)co_output_width(job->graph, CO_OUTPUT_LOGITS),
     };
+    w.mark_step = progress->step;
     CO_TRY(begin_timeline(&w, err)); /* before the helper threads load what comes first */
     if (progress->step == 0) {       /* a resumed run's loader stands where it stood */
         CO_TRY(co_loader_seek(job->train_loader, 0, 0, err));

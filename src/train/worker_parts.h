@@ -18,6 +18,7 @@ typedef struct worker {
     double epoch_seconds;   /* of the epoch under way, in this process since it began or went on */
     double mark_seconds;    /* time and images of the last step event: the recent rate */
     uint64_t mark_images;
+    uint64_t mark_step;
     uint64_t timed_steps; /* on the timeline */
     bool trace_failed;
 } worker;

@@ -9,7 +9,8 @@
  *     probe steps RANK      that rank comes to a barrier from another step
  *     probe silent RANK     that rank never gathers (deadline 3 s)
  *     probe late RANK       that rank never arrives (deadline 2 s)
- * COMM_PROBE_PULSES names a file of pulses, which the ranks then share. */
+ * A third word is the number of a host's ranks that share memory at most. COMM_PROBE_PULSES names
+ * a file of pulses, which the ranks then share. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,12 +211,12 @@ static co_status run(co_comm *comm, const char *what, const char *value, co_erro
 
 __attribute__((visibility("default"))) int main(int argc, char *argv[])
 {
-    if (argc != 3) {
+    if (argc < 3) {
         return CO_USAGE;
     }
     co_comm *comm = NULL;
     co_error err = {0};
-    co_status status = co_engine_linked.open(&comm, &err);
+    co_status status = co_engine_linked.open(argc > 3 ? atoi(argv[3]) : 0, &comm, &err);
     const char *pulses = getenv("COMM_PROBE_PULSES");
     if (status == CO_OK && pulses != NULL) {
         status = co_comm_share_pulse(comm, pulses, &err);

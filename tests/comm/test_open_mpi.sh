@@ -28,6 +28,8 @@ try 16 0 16 " OK" push 247000
 try 4 0 4 " OK" push 45000000
 try 4 0 4 " OK" collect 100003
 try 3 0 3 ", host 0 of 1: OK" window 100000
+try 6 0 2 ", host 2 of 3: OK" window 100000 2
+try 3 0 1 ", host 1 of 2: OK" window 100000 2
 try 4 3 4 "DATArank 2 (" agree 2
 try 3 3 3 "DATAno such file" agree 0
 try 3 4 1 "rank 1 ($(hostname)) was waited for in step 7 (reduce) for 2 s" late 1

@@ -54,6 +54,10 @@ expect 16 "of 16: OK"
 said=$(sim shared 4 window 100000)
 expect 2 "host 0 of 2: OK"
 expect 2 "host 1 of 2: OK"
+said=$(sim sixteen 16 window 1000 4)
+expect 1 "host 15 of 16: OK"
+said=$(sim shared 4 window 1000 1)
+expect 1 "host 3 of 4: OK"
 said=$(sim sixteen 16 agree 9)
 expect 16 "DATArank 9 (a-9): no such file"
 again=$(sim sixteen 16 agree 9)

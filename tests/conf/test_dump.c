@@ -157,7 +157,7 @@ static void test_random_settings(void **state)
     (void)state;
     co_rng rng = co_rng_at(&(co_rng_key){.seed = 3, .stream = CO_STREAM_TEST});
     int loaded = 0;
-    for (int i = 0; i < 3000 && loaded < 150; i++) {
+    for (int i = 0; i < 6000 && loaded < 150; i++) {
         co_conf conf;
         if (draw(&rng, &conf)) {
             loaded++;

@@ -322,13 +322,9 @@ static void test_commands(void **state)
     fail_command("resume", "", "a run is resumed with 'cohort train --resume PATH'");
 }
 
-/* What only a single worker can do yet. */
 static void test_many_workers(void **state)
 {
     (void)state;
-    FAIL("--tb-images: this version does it for one worker on this machine only; leave it out, or "
-         "train without --workers",
-         .arguments = {"--workers", "2", "--tensorboard", "--tb-images", "5"});
     FAIL("--evaluate-train and --partition contradict each other: the training samples are "
          "evaluated "
          "together by workers that share them: sampler or whole",

@@ -192,6 +192,50 @@ static void test_seek(void **state)
     co_dataset_close(set);
 }
 
+/* Three workers go on with an epoch of which others took the first 21 of 57 entries: in their
+ * batches of 5 they take the 36 others, one after the other, and to fill the last batch begin
+ * again; the epoch after is dealt out whole. */
+static void test_rest_of_an_epoch(void **state)
+{
+    enum { WORKERS = 3, BATCH = 5, USED = 21, LEFT = 3, ALL = HELPER_TRAIN };
+    co_error err;
+    uint32_t order[2 * ALL];
+    co_dataset *set = open_set("mnist", *state);
+    co_loader *one = open_loader(set, &(co_loader_options){.batch = ALL, .shuffle = true});
+    for (int epoch = 0; epoch < 2; epoch++) {
+        memcpy(order + (size_t)epoch * ALL, next_batch(one)->samples, sizeof(uint32_t) * ALL);
+    }
+    for (int threads = 0; threads < 3; threads += 2) {
+        for (uint32_t w = 0; w < WORKERS; w++) {
+            const co_loader_options options = {.batch = BATCH,
+                                               .shuffle = true,
+                                               .deal = WORKERS,
+                                               .dealt = w,
+                                               .deal_padded = true,
+                                               .threads = threads};
+            co_loader *loader = open_loader(set, &options);
+            const uint32_t begin = co_loader_batches(loader) - LEFT;
+            co_loader_set_rest(loader, &(co_loader_rest){.batch = begin, .used = USED});
+            assert_int_equal(co_loader_get_rest(loader).used, USED);
+            assert_ok(co_loader_seek(loader, 0, begin, &err), &err);
+            for (uint32_t b = 0; b < LEFT; b++) {
+                const co_batch *batch = next_batch(loader);
+                assert_int_equal(batch->rows, BATCH);
+                for (uint32_t row = 0; row < BATCH; row++) {
+                    uint32_t place = USED + (b * BATCH + row) * WORKERS + w;
+                    assert_int_equal(batch->samples[row], order[place % ALL]);
+                }
+            }
+            const co_batch *next = next_batch(loader);
+            assert_int_equal(next->epoch, 1);
+            assert_int_equal(next->samples[1], order[ALL + WORKERS + w]);
+            co_loader_destroy(loader);
+        }
+    }
+    co_loader_destroy(one);
+    co_dataset_close(set);
+}
+
 static void test_bad_options(void **state)
 {
     static const uint32_t outside[] = {HELPER_TRAIN};
@@ -225,6 +269,7 @@ int main(void)
         cmocka_unit_test(test_evaluation_is_in_order),
         cmocka_unit_test(test_subset),
         cmocka_unit_test(test_seek),
+        cmocka_unit_test(test_rest_of_an_epoch),
         cmocka_unit_test(test_bad_options),
     };
     return cmocka_run_group_tests(tests, make_set, folder_remove);

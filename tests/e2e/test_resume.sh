@@ -5,7 +5,7 @@ run=(--train-split 0.02 --epochs 4 --log-interval 1 --threads 1 --no-evaluate --
     --checkpoint-wait)
 
 stripped() {
-    sed -E 's/,"(seconds|duration|img_per_s|wall)":[-0-9.e+]*//g' "$1"
+    sed -E 's/,"(seconds|duration|img_per_s|communication(_max)?_ms|wall)":[-0-9.e+]*//g' "$1"
 }
 same() { # same WHAT A B: weights and metrics
     cmp -s "$2/model.safetensors" "$3/model.safetensors" || fail "$1: other weights"

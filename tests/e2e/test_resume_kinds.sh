@@ -3,8 +3,9 @@
 . tests/e2e/lib.sh
 
 stripped() {
-    sed -E 's/,"(seconds|duration|img_per_s|wall)":[-0-9.e+]*//g' "$1/metrics.jsonl"
-    rev "$1/metrics.csv" | cut -d, -f4- | rev
+    sed -E 's/,"(seconds|duration|img_per_s|communication(_max)?_ms|wall)":[-0-9.e+]*//g' \
+        "$1/metrics.jsonl"
+    rev "$1/metrics.csv" | cut -d, -f6- | rev
 }
 
 # resumed NAME STOP FLAGS...: stopped in the middle of an epoch, resumed from its folder alone

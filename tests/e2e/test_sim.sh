@@ -38,15 +38,35 @@ if command -v mpirun >/dev/null && "$COHORT" doctor | grep -q 'Open MPI *[0-9]';
     [ "$(weights first)" = "$(weights real)" ] || fail "Open MPI and SimGrid: other weights"
 fi
 
+# Saved, stopped and gone on with: the same again.
+sim saved --workers 4 "${cost[@]}" --checkpoint-every 6
+[ "$(weights first)" = "$(weights saved)" ] || fail "checkpoints change the weights"
+expect 0 "workers                      4" "$COHORT" checkpoint show "$TMP/saved"
+expect 75 "stopped by --stop-at-step after step 7 of 20" "$COHORT" sim "${common[@]}" --workers 4 \
+    "${cost[@]}" --run-dir "$TMP/resumed" --stop-at-step 7
+sim resumed --workers 4 "${cost[@]}" --resume auto
+[ "$(weights first)" = "$(weights resumed)" ] || fail "resumed: other weights"
+expect 0 "run folder" "$COHORT" sim --resume "$TMP/saved/checkpoints/step-000018" --quiet \
+    --run-dir "$TMP/elsewhere"
+[ "$(weights first)" = "$(weights elsewhere)" ] || fail "from a checkpoint alone: other weights"
+
 # 20 steps of 32 samples: 20 (0.032 + 0.010) s of computing, and little of communication.
 between "$(seconds first)" 0.84 0.86
 between "$(seconds one_host)" 0.84 0.86
 # A host of half the speed holds all others up.
 sim slow --workers 4 --cluster "{speeds: {2: 0.5}}" "${cost[@]}"
 between "$(seconds slow)" 1.68 1.70
+# Three of four wait 42 ms for it in every step.
+between "$(number communication_ms_per_step "$TMP/slow/summary.json")" 31.5 32
+sed -n 's/.*"communication_max_ms":\([0-9.]*\).*/\1/p' "$TMP/slow/metrics.jsonl" |
+    awk '$1 < 42 || $1 > 42.5 { exit 1 } END { exit NR != 20 }' || fail "the longest wait"
 # 61,720 floats at 1 MB/s: more than 20 x 0.25 s.
 sim narrow --workers 4 --cluster "{bandwidth: 1MBps, per_rack: 2}" "${cost[@]}"
 between "$(seconds narrow)" 5.8 30
+# What is not computing is communication.
+between "$(number communication_ms_per_step "$TMP/narrow/summary.json")" \
+    "$(awk -v s="$(seconds narrow)" 'BEGIN { print (s / 20 - 0.042) * 999 }')" \
+    "$(awk -v s="$(seconds narrow)" 'BEGIN { print (s / 20 - 0.042) * 1001 }')"
 [ "$(weights first)" = "$(weights narrow)" ] || fail "the network changes the weights"
 
 expect 2 "--cluster:1:13: bandwidth must be a number above 0 with its unit" "$COHORT" sim \

@@ -39,6 +39,16 @@ train two --workers 2 --batch-size 64 $small
 train four --workers 4 --batch-size 32 $small
 close one two 2e-6
 close one four 2e-6
+# What a step waits and copies is told, but for a single worker.
+grep -q communication "$TMP/one/metrics.jsonl" && fail "one worker waits"
+grep -q '"communication_ms_per_step": null' "$TMP/one/summary.json" || fail "one worker waits"
+grep '"event":"step"' "$TMP/two/metrics.jsonl" | awk -F'"communication(_max)?_ms":' '
+    { if (!($2 + 0 > 0 && $3 + 0 >= $2 + 0)) bad = 1 } END { exit bad || NR != 30 }' ||
+    fail "communication: $(tail -2 "$TMP/two/metrics.jsonl")"
+at_least "$(number communication_ms_per_step "$TMP/two/summary.json")" 0.001 ||
+    fail "no communication in the summary"
+grep -q 'communication .* ms per step' "$TMP/two/log.txt" || fail "no communication in the log"
+
 grep -q '"workers": 4' "$TMP/four/env.json" || fail "env.json does not say how many workers"
 [ -s "$TMP/four/log.3.txt" ] || fail "the last worker has no log"
 
@@ -50,12 +60,33 @@ train messages $hard --no-shared-memory
 same shared again
 same shared messages
 
+# Two levels: groups that share memory, messages between them; the same bits. Where groups are no
+# sub-trees (3 of 6) or not equal (2 and 1), all goes by messages.
+eight="--workers 8 --batch-size 8 --momentum 0.9 --clip-norm 0.5 --reduce ordered"
+train whole8 $eight
+train groups4 $eight --memory-group 4
+train groups2 $eight --memory-group 2 --bucket-mib 0.02
+same whole8 groups4
+same whole8 groups2
+train uneven $hard --memory-group 2
+same shared uneven
+six="--workers 6 --batch-size 16"
+train whole6 $six --reduce ordered
+train groups3 $six --reduce ordered --memory-group 3
+same whole6 groups3
+train fast3 $six --memory-group 3
+close whole6 fast3 1e-5
+[ "$(weights whole6)" != "$(weights fast3)" ] || fail "groups of three do not add up by themselves"
+grep -q '"hosts": 2' "$TMP/fast3/env.json" || fail "no groups: $(grep hosts "$TMP/fast3/env.json")"
+
 # By the MPI library, in buckets of any size, only rounding differs.
 train fast $hard --reduce fast --no-shared-memory --bucket-mib 0
 close shared fast 1e-5
 train bf16 --workers 2 --batch-size 64 --bf16-allreduce $small
 train bf16messages --workers 2 --batch-size 64 --bf16-allreduce --no-shared-memory $small
 same bf16 bf16messages
+train bf16groups --workers 4 --batch-size 32 --bf16-allreduce --memory-group 2 $small
+close one bf16groups 2e-2
 close one bf16 2e-2
 [ "$(weights bf16)" != "$(weights two)" ] || fail "bfloat16 changes nothing"
 train halved --workers 2 --batch-size 64 --gradient-predivide-factor 2 $small

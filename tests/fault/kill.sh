@@ -8,12 +8,12 @@ RANDOM=$RANDOM_SEED
 
 # The metrics without what depends on the machine's speed.
 stripped() {
-    sed -E 's/,"(seconds|duration|img_per_s|wall)":[-0-9.e+]*//g' "$1"
+    sed -E 's/,"(seconds|duration|img_per_s|communication(_max)?_ms|wall)":[-0-9.e+]*//g' "$1"
 }
 
 # The table, likewise: its last columns.
 stripped_table() {
-    rev "$1" | cut -d, -f4- | rev
+    rev "$1" | cut -d, -f6- | rev
 }
 
 # Whether event files can be read. Histograms are not compared: a run leaves some out, and says so,

@@ -10,7 +10,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import tfevents  # noqa: E402
 
 TIMES = {"wall_time", "time_created_secs", "start_time_secs", "end_time_secs"}
-RATES = {b"speed/img_per_s", b"epoch/img_per_s"}
+RATES = {b"speed/img_per_s", b"epoch/img_per_s", b"speed/communication_ms",
+         b"speed/communication_max_ms"}
 
 
 def content(value):

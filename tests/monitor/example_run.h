@@ -42,7 +42,9 @@ static inline co_event example_step(uint32_t epoch, uint32_t step_in_epoch)
                                  .gradient_norm = (double)NAN,
                                  .weight_norm = (double)NAN,
                                  .learning_rate = 0.01,
-                                 .images_per_second = 13640.0};
+                                 .images_per_second = 13640.0,
+                                 .communication_ms = epoch == 1 ? (double)NAN : 1.5,
+                                 .communication_max_ms = epoch == 1 ? (double)NAN : 2.25};
     return event;
 }
 
@@ -84,7 +86,8 @@ static inline co_event example_end(co_outcome outcome)
                                        .epochs = EXAMPLE_EPOCHS,
                                        .test_accuracy = 0.96875,
                                        .test_loss = 0.125,
-                                       .images_per_second = 13600.0};
+                                       .images_per_second = 13600.0,
+                                       .communication_ms = 1.5};
     return event;
 }
 

@@ -50,7 +50,9 @@ static void show_run(screen *s, const co_console *console, sink_maker make)
 #define START                                                                                      \
     "training lenet5 (61,706 parameters) on glyphs: 2 epochs of 4 steps, batch size 64, "          \
     "2 threads\n"
-#define END "finished after 2 epochs, 8 steps, 1:10, 13.6k img/s: test accuracy 96.88 %\n"
+#define END                                                                                        \
+    "finished after 2 epochs, 8 steps, 1:10, 13.6k img/s, communication 1.5 ms per step: test "    \
+    "accuracy 96.88 %\n"
 
 static void test_plain(void **state)
 {
@@ -80,14 +82,15 @@ static void test_verbose(void **state)
     (void)state;
     screen s;
     show_run(&s, &(co_console){.verbosity = CO_VERBOSE, .log_interval = 4}, co_console_sink);
-    assert_string_equal(s.shown,
-                        START "epoch 1/2: step 4/8, loss 0.5625, lr 0.01, 13.6k img/s\n"
-                              "epoch 1/2: train loss 0.5000, accuracy 87.50 %, 13.6k img/s, 0:04\n"
-                              "epoch 1/2: test  loss 0.2500, accuracy 96.88 %\n"
-                              "epoch 2/2: step 8/8, loss 0.2812, lr 0.01, 13.6k img/s\n"
-                              "epoch 2/2: train loss 0.2500, accuracy 87.50 %, 13.6k img/s, 0:04\n"
-                              "epoch 2/2: test  loss 0.1250, accuracy 96.88 %\n"
-                              "warning: one line\nfor the curious\n" END);
+    assert_string_equal(
+        s.shown,
+        START "epoch 1/2: step 4/8, loss 0.5625, lr 0.01, 13.6k img/s\n"
+              "epoch 1/2: train loss 0.5000, accuracy 87.50 %, 13.6k img/s, 0:04\n"
+              "epoch 1/2: test  loss 0.2500, accuracy 96.88 %\n"
+              "epoch 2/2: step 8/8, loss 0.2812, lr 0.01, 13.6k img/s, communication 1.5 ms\n"
+              "epoch 2/2: train loss 0.2500, accuracy 87.50 %, 13.6k img/s, 0:04\n"
+              "epoch 2/2: test  loss 0.1250, accuracy 96.88 %\n"
+              "warning: one line\nfor the curious\n" END);
     free(s.shown);
 }
 
@@ -104,8 +107,8 @@ static void test_without_a_start(void **state)
     assert_int_equal(example_send(s.sink, example_end(CO_OUTCOME_PREEMPTED), &err), CO_OK);
     close_screen(&s);
     assert_string_equal(s.shown, "epoch 1: step 2, loss 1.1250, lr 0.01\n"
-                                 "preempted after 2 epochs, 8 steps, 1:10, 13.6k img/s: test "
-                                 "accuracy 96.88 %\n");
+                                 "preempted after 2 epochs, 8 steps, 1:10, 13.6k img/s, "
+                                 "communication 1.5 ms per step: test accuracy 96.88 %\n");
     free(s.shown);
 }
 

@@ -56,7 +56,8 @@ static void test_metrics_of_a_run(void **state)
         "{\"event\":\"evaluation\",\"split\":\"test\",\"step\":4,\"epoch\":1,\"samples\":10000,"
         "\"loss\":0.25,\"accuracy\":0.96875,\"duration\":0.500,\"seconds\":5.500}\n"
         "{\"event\":\"step\",\"step\":8,\"epoch\":2,\"loss\":0.25,\"running_loss\":0.28125,"
-        "\"accuracy\":0.9375,\"lr\":0.01,\"img_per_s\":13640.0,\"seconds\":9.000}\n"
+        "\"accuracy\":0.9375,\"lr\":0.01,\"img_per_s\":13640.0,\"communication_ms\":1.500,"
+        "\"communication_max_ms\":2.250,\"seconds\":9.000}\n"
         "{\"event\":\"epoch\",\"step\":8,\"epoch\":2,\"steps\":4,\"samples\":256,\"loss\":0.25,"
         "\"accuracy\":0.875,\"lr\":0.01,\"duration\":4.250,\"img_per_s\":13600.0,"
         "\"seconds\":9.000}\n"
@@ -64,7 +65,7 @@ static void test_metrics_of_a_run(void **state)
         "\"loss\":0.125,\"accuracy\":0.96875,\"duration\":0.500,\"seconds\":9.500}\n"
         "{\"event\":\"run_end\",\"outcome\":\"finished\",\"step\":8,\"epochs\":2,"
         "\"test_accuracy\":0.96875,\"test_loss\":0.125,\"img_per_s\":13600.0,"
-        "\"seconds\":70.000}\n"));
+        "\"communication_ms\":1.500,\"seconds\":70.000}\n"));
 }
 
 /* JSON has no NaN: null and a flag. What was not measured is left out without one. */
@@ -165,8 +166,8 @@ static void test_log_of_a_run(void **state)
         "2024-01-31 12:25:06,164 - INFO - epoch 2/2: test  loss 0.1250, accuracy 96.88 %\n"
         "2024-01-31 12:24:58,664 - WARNING - one line\n"
         "2024-01-31 12:24:58,664 - DEBUG - for the curious\n"
-        "2024-01-31 12:26:06,664 - INFO - finished after 2 epochs, 8 steps, 1:10, 13.6k img/s: "
-        "test accuracy 96.88 %\n"));
+        "2024-01-31 12:26:06,664 - INFO - finished after 2 epochs, 8 steps, 1:10, 13.6k img/s, "
+        "communication 1.5 ms per step: test accuracy 96.88 %\n"));
 }
 
 /* A note of several events is one line. */
@@ -207,7 +208,7 @@ static co_sink *open_csv(const char *path, uint64_t keep, uint64_t log_interval)
 
 #define CSV_HEADER                                                                                 \
     "event,split,step,epoch,samples,loss,running_loss,accuracy,accuracy5,gradient_norm,"           \
-    "weight_norm,lr,img_per_s,duration,seconds\n"
+    "weight_norm,lr,img_per_s,communication_ms,communication_max_ms,duration,seconds\n"
 
 static void test_table_of_a_run(void **state)
 {
@@ -216,24 +217,25 @@ static void test_table_of_a_run(void **state)
     co_sink *sink = open_csv(path, 0, 4);
     assert_int_equal(example_run(sink, &err), CO_OK);
     sink->ops->close(sink);
-    assert_true(co_test_file_is(path, CSV_HEADER
-                                "step,train,4,1,64,0.5,0.5625,0.875,,,,0.01,13640.0,,5.000\n"
-                                "epoch,train,4,1,256,0.5,,0.875,,,,0.01,13600.0,4.250,5.000\n"
-                                "evaluation,test,4,1,10000,0.25,,0.96875,,,,,,0.500,5.500\n"
-                                "step,train,8,2,64,0.25,0.28125,0.9375,,,,0.01,13640.0,,9.000\n"
-                                "epoch,train,8,2,256,0.25,,0.875,,,,0.01,13600.0,4.250,9.000\n"
-                                "evaluation,test,8,2,10000,0.125,,0.96875,,,,,,0.500,9.500\n"));
+    assert_true(
+        co_test_file_is(path, CSV_HEADER
+                        "step,train,4,1,64,0.5,0.5625,0.875,,,,0.01,13640.0,,,,5.000\n"
+                        "epoch,train,4,1,256,0.5,,0.875,,,,0.01,13600.0,,,4.250,5.000\n"
+                        "evaluation,test,4,1,10000,0.25,,0.96875,,,,,,,,0.500,5.500\n"
+                        "step,train,8,2,64,0.25,0.28125,0.9375,,,,0.01,13640.0,1.500,2.250,,9.000\n"
+                        "epoch,train,8,2,256,0.25,,0.875,,,,0.01,13600.0,,,4.250,9.000\n"
+                        "evaluation,test,8,2,10000,0.125,,0.96875,,,,,,,,0.500,9.500\n"));
     /* cut back to after its first row, it has one header and goes on there */
-    sink = open_csv(path, strlen(CSV_HEADER) + 58, 4);
+    sink = open_csv(path, strlen(CSV_HEADER) + 60, 4);
     co_event event = example_step(1, 4);
     event.step.loss = (double)NAN;
     event.step.running_loss = -(double)INFINITY;
     assert_int_equal(example_send(sink, event, &err), CO_OK);
     sink->ops->close(sink);
     assert_true(co_test_file_is(path,
-                                CSV_HEADER "step,train,4,1,64,0.5,0.5625,0.875,,,,0.01,13640.0,,"
+                                CSV_HEADER "step,train,4,1,64,0.5,0.5625,0.875,,,,0.01,13640.0,,,,"
                                            "5.000\nstep,train,4,1,64,nan,-inf,0.875,,,,0.01,"
-                                           "13640.0,,5.000\n"));
+                                           "13640.0,,,,5.000\n"));
 }
 
 static void test_full_disk_is_reported(void **state)

@@ -252,16 +252,32 @@ static co_status find_hosts(mpi_comm *mpi, co_error *err)
     return CO_OK;
 }
 
-static co_status join(mpi_comm *mpi, co_error *err)
+/* The ranks that share memory with this one: of its host, or of a group of it. */
+static co_status find_neighbours(mpi_comm *mpi, int group, co_error *err)
+{
+    co_comm *comm = &mpi->base;
+    MPI_Comm host = MPI_COMM_NULL;
+    int code = MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL,
+                                   &host);
+    CO_TRY(co_mpi_check(code, "ranks of the host", err));
+    mpi->host_comm = host;
+    MPI_Comm_rank(host, &comm->host_rank);
+    if (group > 0) {
+        code = MPI_Comm_split(host, comm->host_rank / group, comm->rank, &mpi->host_comm);
+        MPI_Comm_free(&host);
+        CO_TRY(co_mpi_check(code, "groups of the host's ranks", err));
+    }
+    MPI_Comm_rank(mpi->host_comm, &comm->host_rank);
+    MPI_Comm_size(mpi->host_comm, &comm->host_size);
+    return CO_OK;
+}
+
+static co_status join(mpi_comm *mpi, int group, co_error *err)
 {
     co_comm *comm = &mpi->base;
     CO_TRY(co_mpi_check(MPI_Comm_rank(MPI_COMM_WORLD, &comm->rank), "rank", err));
     CO_TRY(co_mpi_check(MPI_Comm_size(MPI_COMM_WORLD, &comm->size), "size", err));
-    int code = MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL,
-                                   &mpi->host_comm);
-    CO_TRY(co_mpi_check(code, "ranks of the host", err));
-    MPI_Comm_rank(mpi->host_comm, &comm->host_rank);
-    MPI_Comm_size(mpi->host_comm, &comm->host_size);
+    CO_TRY(find_neighbours(mpi, group, err));
     void *block = NULL;
     CO_TRY(co_alloc((size_t)comm->size, sizeof(int), "hosts of the ranks", &block, err));
     comm->host_of = mpi->host_of = block;
@@ -272,7 +288,7 @@ static co_status join(mpi_comm *mpi, co_error *err)
     return find_hosts(mpi, err);
 }
 
-static co_status open_mpi(co_comm **out, co_error *err)
+static co_status open_mpi(int group, co_comm **out, co_error *err)
 {
     void *block = NULL;
     CO_TRY(co_alloc(1, sizeof(mpi_comm), "worker", &block, err));
@@ -297,7 +313,7 @@ static co_status open_mpi(co_comm **out, co_error *err)
         return co_fail(err, CO_PEER, "MPI does not start; start cohort by mpirun, srun or itself");
     }
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
-    co_status status = join(mpi, err);
+    co_status status = join(mpi, group, err);
     if (status != CO_OK) {
         free_all(mpi);
         return status;

@@ -1,8 +1,9 @@
 /* The engine of a build without MPI: one worker is all there is. */
 #include "comm/engine.h"
 
-static co_status open_none(co_comm **out, co_error *err)
+static co_status open_none(int group, co_comm **out, co_error *err)
 {
+    (void)group;
     (void)out;
     return co_fail(err, CO_UNSUPPORTED,
                    "this build knows one worker only: Open MPI was not found when it was made "
