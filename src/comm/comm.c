@@ -193,7 +193,7 @@ co_status co_comm_share_pulse(co_comm *comm, const char *path, co_error *err)
         return status;
     }
     comm->pulses = pulses;
-    comm->pulse = &pulses.ranks[comm->rank];
+    comm->pulse = &comm->pulses.ranks[comm->rank];
     co_comm_at(comm, comm->step, comm->phase);
     return CO_OK;
 }
