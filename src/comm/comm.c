@@ -193,7 +193,7 @@ co_status co_comm_share_pulse(co_comm *comm, const char *path, co_error *err)
         return status;
     }
     comm->pulses = pulses;
-    comm->pulse = &pulses.ranks[comm->rank];
+    comm->pulse = &comm->pulses.ranks[comm->rank];
     co_comm_at(comm, comm->step, comm->phase);
     return CO_OK;
 }
@@ -382,11 +382,14 @@ static void describe(const co_comm *comm, int rank, char *out, size_t size)
                           done > 0 ? call : "none");
     out += length;
     size -= (size_t)length;
+    const bool near = rank < comm->pulses.count && pulse == &comm->pulses.ranks[rank];
+    const bool stopped = near && co_process_is_stopped(atomic_load(&pulse->pid));
+    const char *how = stopped ? ", stopped by a signal" : "";
     if (waits) {
-        (void)snprintf(out, size, "waits in %llu (%s)", (unsigned long long)done + 1, next);
+        (void)snprintf(out, size, "waits in %llu (%s)%s", (unsigned long long)done + 1, next, how);
     } else {
-        (void)snprintf(out, size, "is in step %llu (%s)",
-                       (unsigned long long)atomic_load(&pulse->step), phase);
+        (void)snprintf(out, size, "is in step %llu (%s)%s",
+                       (unsigned long long)atomic_load(&pulse->step), phase, how);
     }
 }
 

@@ -9,8 +9,8 @@
  *     probe steps RANK      that rank comes to a barrier from another step
  *     probe silent RANK     that rank never gathers (deadline 3 s)
  *     probe late RANK       that rank never arrives (deadline 2 s)
- * A third word is the number of a host's ranks that share memory at most.
- * COMM_PROBE_PULSES names a file of pulses, which the ranks then share. */
+ * A third word is the number of a host's ranks that share memory at most. COMM_PROBE_PULSES names
+ * a file of pulses, which the ranks then share. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -250,6 +250,7 @@ uint64_t ranks_run(int size, const int *host_of, void (*work)(co_comm *comm, voi
     }
     for (int r = 0; r < size; r++) {
         co_comm *comm = &ranks[r].base;
+        comm->pulse = &comm->own_pulse;
         comm->ops = &rank_ops;
         comm->rank = r;
         comm->size = size;
