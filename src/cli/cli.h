@@ -64,6 +64,8 @@ const char *co_cli_results_folder(const co_settings *settings, char *buffer, siz
  * under way can be finished; a second one ends the program at once. Ignores SIGPIPE, and SIGXFSZ
  * so that a file that may not grow is a failed write. */
 const atomic_int *co_cli_catch_signals(void);
+/* They end the process again: for what cannot stop in good order. */
+void co_cli_leave_signals(void);
 
 /* For one of several workers: SIGUSR1 asks to stop; SIGTERM ends it at once, for it says that
  * another one died. It then leaves its step in folder/ended.RANK; "": no such folder. */

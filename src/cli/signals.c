@@ -31,6 +31,12 @@ const atomic_int *co_cli_catch_signals(void)
     return &stop_signal;
 }
 
+void co_cli_leave_signals(void)
+{
+    set_handler(SIGINT, SIG_DFL);
+    set_handler(SIGTERM, SIG_DFL);
+}
+
 /* Of a worker: what its last words are, and where they go. */
 static const co_comm *worker;
 static char last_words_path[256];

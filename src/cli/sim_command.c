@@ -81,6 +81,10 @@ static void list_words(sim *s, const co_cli *cli)
         "--cfg=smpi/simulate-computation:no",
         "--cfg=smpi/privatization:no",
         "--cfg=smpi/coll-selector:ompi",
+        "--cfg=smpi/bcast:binomial_tree",
+        "--cfg=smpi/allgather:bruck",
+        "--cfg=smpi/test:0",
+        "--cfg=network/crosstraffic:no",
         "--cfg=smpi/bw-factor:0:1",
         "--cfg=smpi/lat-factor:0:1",
         "--cfg=smpi/wtime:0",
@@ -151,6 +155,9 @@ static void remove_files(const sim *s)
 co_status co_cli_sim(co_cli *cli, co_error *err)
 {
     if (cli->engine->simulated) {
+        if (cli->conf.values.time_only) {
+            co_cli_leave_signals();
+        }
         return co_cli_train(cli, err);
     }
     sim s = {.folder = "/tmp/cohort-sim-XXXXXX"};

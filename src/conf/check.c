@@ -411,6 +411,28 @@ static co_status check_costs(const co_conf *conf, co_error *err)
     return CO_OK;
 }
 
+/* Without arithmetic there are no weights to load, save or judge, and nobody to stop. */
+static co_status check_time_only(const co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    const struct {
+        co_row row;
+        bool set;
+    } rows[] = {
+        {CO_ROW_checkpoint, values->checkpoint != NULL},
+        {CO_ROW_saves_per_epoch, values->saves_per_epoch > 0},
+        {CO_ROW_early_stop, values->early_stop > 0},
+        {CO_ROW_max_minutes, values->max_minutes > 0.0},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && values->time_only; i++) {
+        if (rows[i].set) {
+            return contradiction(conf, CO_ROW_time_only, rows[i].row,
+                                 "nothing is computed that it could be for", err);
+        }
+    }
+    return CO_OK;
+}
+
 static co_status check_display(const co_conf *conf, co_error *err)
 {
     const co_settings *values = &conf->values;
@@ -473,5 +495,6 @@ co_status co_conf_check(const co_conf *conf, co_error *err)
     CO_TRY(check_warmup(conf, err));
     CO_TRY(check_workers(conf, err));
     CO_TRY(check_costs(conf, err));
+    CO_TRY(check_time_only(conf, err));
     return check_display(conf, err);
 }

@@ -21,11 +21,11 @@ void co_allreduce_destroy(co_strategy *strategy)
     }
     if (all->memory != NULL) {
         strategy->model->grads = NULL;
-        co_free(all->memory);
+        co_comm_free(all->comm, all->memory);
     }
-    co_free(all->wire_in);
-    co_free(all->wire_out);
-    co_free(all->inbox);
+    co_comm_free(all->comm, all->wire_in);
+    co_comm_free(all->comm, all->wire_out);
+    co_comm_free(all->comm, all->inbox);
     co_free(all->requests);
     co_free(all->scratch);
     co_free(all->parts);
@@ -65,6 +65,9 @@ static co_status set_up(co_allreduce *all, co_error *err)
         .scratch = all->scratch,
     };
     bool window = all->comm->hosts == 1 && !all->options.messages && !all->options.adasum;
+    if (window && all->comm->sizes_only) {
+        all->floats = 0; /* nothing is sent inside a host: what is left are the barriers */
+    }
     all->base.ops = window ? &co_allreduce_window_ops : &co_allreduce_message_ops;
     return window ? co_allreduce_open_window(all, err) : co_allreduce_open_messages(all, err);
 }

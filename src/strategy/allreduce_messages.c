@@ -92,16 +92,16 @@ static co_status reduce_buckets(co_allreduce *all, co_reduction *out, co_error *
 
 /* ---- ordered, bf16: shares ---- */
 
-static void to_wire(size_t count, const float *in, uint16_t *out)
+static void to_wire(const co_allreduce *all, size_t count, const float *in, uint16_t *out)
 {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && !all->comm->sizes_only; i++) {
         out[i] = co_bf16_of(in[i]);
     }
 }
 
-static void from_wire(size_t count, const uint16_t *in, float *out)
+static void from_wire(const co_allreduce *all, size_t count, const uint16_t *in, float *out)
 {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && !all->comm->sizes_only; i++) {
         out[i] = co_bf16_value(in[i]);
     }
 }
@@ -129,7 +129,7 @@ static co_status collect_share(co_allreduce *all, co_error *err)
     const size_t own = co_share_count(all, rank);
     const float *grads = all->base.model->grads;
     if (all->options.bf16) {
-        to_wire(all->floats, grads, all->wire_out);
+        to_wire(all, all->floats, grads, all->wire_out);
     }
     for (int i = 1; i < all->comm->size; i++) {
         int other = (rank + i) % all->comm->size;
@@ -146,7 +146,7 @@ static co_status collect_share(co_allreduce *all, co_error *err)
     }
     CO_TRY(finish(all, err));
     if (all->options.bf16) {
-        from_wire((size_t)all->comm->size * own, all->wire_in, all->inbox);
+        from_wire(all, (size_t)all->comm->size * own, all->wire_in, all->inbox);
     }
     return CO_OK;
 }
@@ -159,7 +159,7 @@ static co_status hand_out_sums(co_allreduce *all, co_error *err)
     const size_t own = co_share_count(all, rank);
     float *grads = all->base.model->grads;
     if (all->options.bf16) {
-        to_wire(own, grads + own_begin, all->wire_out + own_begin);
+        to_wire(all, own, grads + own_begin, all->wire_out + own_begin);
     }
     for (int i = 1; i < all->comm->size; i++) {
         int other = (rank + i) % all->comm->size;
@@ -177,7 +177,7 @@ static co_status hand_out_sums(co_allreduce *all, co_error *err)
     for (int other = 0; all->options.bf16 && other < all->comm->size; other++) {
         if (other != rank) {
             size_t begin = co_share_begin(all, other);
-            from_wire(co_share_count(all, other), all->wire_in + begin, grads + begin);
+            from_wire(all, co_share_count(all, other), all->wire_in + begin, grads + begin);
         }
     }
     return CO_OK;
@@ -192,7 +192,9 @@ static co_status reduce_shares(co_allreduce *all, co_error *err)
     for (int worker = 0; worker < all->comm->size; worker++) {
         all->parts[worker] = worker == rank ? mine : all->inbox + (size_t)worker * own;
     }
-    co_tree_sum(&all->tree, own, all->after, mine);
+    if (!all->comm->sizes_only) {
+        co_tree_sum(&all->tree, own, all->after, mine);
+    }
     return hand_out_sums(all, err);
 }
 
@@ -208,13 +210,13 @@ static co_status reduce_pairs(co_allreduce *all, co_error *err)
         CO_TRY(start_pair(all, rank ^ bit, grads, bytes, all->inbox, bytes, TAG_PAIR, err));
         CO_TRY(finish(all, err));
         bool first = (rank & bit) == 0;
-        for (int i = 0; i < all->tensor_count; i++) {
+        for (int i = 0; i < all->tensor_count && !all->comm->sizes_only; i++) {
             size_t offset = all->tensors[i].offset;
             size_t count = all->tensors[i].count;
             co_adasum(count, (first ? grads : all->inbox) + offset,
                       (first ? all->inbox : grads) + offset);
         }
-        if (!first) {
+        if (!first && !all->comm->sizes_only) {
             memcpy(grads, all->inbox, bytes);
         }
     }
@@ -299,12 +301,15 @@ static co_status allocate_inbox(co_allreduce *all, co_error *err)
     const size_t workers = (size_t)all->comm->size;
     size_t floats = workers * co_share_count(all, all->comm->rank);
     floats = floats > all->floats ? floats : all->floats;
-    CO_TRY(co_alloc(floats, sizeof(float), "gradients of other workers", &block, err));
+    CO_TRY(
+        co_comm_alloc(all->comm, floats, sizeof(float), "gradients of other workers", &block, err));
     all->inbox = block;
     if (all->options.bf16) {
-        CO_TRY(co_alloc(floats, sizeof(uint16_t), "gradients to send", &block, err));
+        CO_TRY(
+            co_comm_alloc(all->comm, floats, sizeof(uint16_t), "gradients to send", &block, err));
         all->wire_out = block;
-        CO_TRY(co_alloc(floats, sizeof(uint16_t), "received gradients", &block, err));
+        CO_TRY(
+            co_comm_alloc(all->comm, floats, sizeof(uint16_t), "received gradients", &block, err));
         all->wire_in = block;
     }
     return CO_OK;
@@ -327,9 +332,10 @@ co_status co_allreduce_open_messages(co_allreduce *all, co_error *err)
     if (!by_library(all)) {
         return allocate_inbox(all, err);
     }
-    CO_TRY(co_alloc(all->floats + TAIL_FLOATS, sizeof(float), "gradients", &block, err));
+    CO_TRY(co_comm_alloc(all->comm, all->floats + TAIL_FLOATS, sizeof(float), "gradients", &block,
+                         err));
     all->memory = block;
-    co_free(model->grads);
+    co_comm_free(all->comm, model->grads);
     model->grads = all->memory;
     return CO_OK;
 }

@@ -177,9 +177,11 @@ co_status co_allreduce_open_window(co_allreduce *all, co_error *err)
     CO_TRY(co_window_open(all->comm, SLOT_BYTES + 2 * floats * sizeof(float), &all->window, err));
     float *grads = grads_of(all, all->comm->rank);
     float *params = params_of(all, all->comm->rank);
-    memcpy(params, model->params, all->floats * sizeof(float));
-    co_free(model->grads);
-    co_free(model->params);
+    if (all->floats > 0) {
+        memcpy(params, model->params, all->floats * sizeof(float));
+    }
+    co_comm_free(all->comm, model->grads);
+    co_comm_free(all->comm, model->params);
     model->grads = grads;
     model->params = params;
     return CO_OK;

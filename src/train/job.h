@@ -61,6 +61,7 @@ typedef struct co_job {
     float *own_stats; /* (statistics) this worker's, while all use common ones; or NULL */
     float *gathered;  /* (parameters) gradients of a step's batches; NULL without --accumulate */
     co_costs costs;   /* declared computing time; all 0 but in a simulation */
+    bool time_only;   /* a simulation that computes nothing and reads no samples */
     uint32_t steps_per_epoch;
     uint64_t steps_total;
 } co_job;

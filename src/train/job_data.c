@@ -61,7 +61,8 @@ static co_status open_data(co_job *job, co_error *err)
     const co_dataset_options options = co_job_dataset_options(settings);
     CO_TRY(co_dataset_open(settings->dataset, settings->dataset_dir, &options, &job->dataset, err));
     const co_dataset_info *info = co_dataset_describe(job->dataset);
-    return co_normalise(job->dataset, rule_of(settings, info), &job->pixels, err);
+    const co_normalise_rule rule = job->time_only ? CO_NORMALISE_NONE : rule_of(settings, info);
+    return co_normalise(job->dataset, rule, &job->pixels, err);
 }
 
 co_status co_job_open_no_data(co_job *job, const co_dataset_info *like, co_error *err)
@@ -165,6 +166,7 @@ co_status co_job_open_train_loader(co_job *job, co_error *err)
         .threads = co_job_loader_threads(job),
         .seed = settings->seed,
         .augment = augment_of(job),
+        .counts_only = job->time_only,
     };
     return co_loader_create(job->dataset, &options, &job->train_loader, err);
 }
@@ -188,6 +190,7 @@ co_status co_job_open_validation_loader(co_job *job, co_error *err)
         .depth =
             1, /* or as few as the threads can do with: what is not trained on costs no memory */
         .seed = job->settings->seed,
+        .counts_only = job->time_only,
     };
     return co_loader_create(job->dataset, &options, &job->validation_loader, err);
 }
@@ -205,6 +208,7 @@ co_status co_job_open_train_eval_loader(co_job *job, co_error *err)
         .once = true,
         .depth = 1, /* likewise */
         .seed = job->settings->seed,
+        .counts_only = job->time_only,
     };
     return co_loader_create(job->dataset, &options, &job->train_eval_loader, err);
 }
@@ -221,6 +225,7 @@ co_status co_job_open_test_loader(co_job *job, co_error *err)
         .depth =
             1, /* or as few as the threads can do with: what is not trained on costs no memory */
         .seed = job->settings->seed,
+        .counts_only = job->time_only,
     };
     return co_loader_create(job->dataset, &options, &job->test_loader, err);
 }

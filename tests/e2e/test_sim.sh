@@ -49,6 +49,43 @@ sim narrow --workers 4 --cluster "{bandwidth: 1MBps, per_rack: 2}" "${cost[@]}"
 between "$(seconds narrow)" 5.8 30
 [ "$(weights first)" = "$(weights narrow)" ] || fail "the network changes the weights"
 
+# Without the arithmetic: the same events and messages, and the same virtual time but for
+# nanoseconds, which clocks are rounded to.
+untimed() { # DIR: its metrics without what only arithmetic gives
+    sed -E 's/,"(loss|running_loss|accuracy|accuracy5|gradient_norm|weight_norm)":[^,}]*//g
+            s/,"test_(accuracy|loss)":[^,}]*//g; s/,"seconds":[^,}]*//' "$TMP/$1/metrics.jsonl"
+}
+both() { # arguments...
+    rm -rf "$TMP/full" "$TMP/time"
+    sim full "${cost[@]}" "$@"
+    sim time "${cost[@]}" --time-only "$@"
+    cmp <(untimed full) <(untimed time) || fail "other times without arithmetic: $*"
+    awk -v a="$(seconds full)" -v b="$(seconds time)" \
+        'BEGIN { d = a - b; exit !(a > 0 && d < 1e-7 && d > -1e-7) }' || fail "other seconds: $*"
+    ! grep -q -e loss -e accuracy "$TMP/time/metrics.jsonl" || fail "a score of nothing: $*"
+    grep -q '"event":"step"' "$TMP/time/metrics.jsonl" || fail "no steps: $*"
+    [ ! -e "$TMP/time/model.safetensors" ] || fail "weights that nobody computed: $*"
+}
+both --workers 5
+both --workers 4 --reduce fast --bucket-mib 0.05 --eval-cost "[0.001, 0.001]" --evaluate
+both --workers 3 --reduce fast --accumulate 2 --bf16-allreduce
+both --workers 4 --cluster "{per_host: 4}"
+both --workers 1 --reduce fast
+grep -q '"train_loss": null' "$TMP/time/summary.json" || fail "a loss of a simulation of times"
+
+# 244 KB in 0.05 MiB buckets: those of the first phases travel while backward goes on, so that less
+# is waited for than with one bucket at the end.
+waited() { # BUCKET
+    rm -rf "$TMP/waited"
+    sim waited --workers 4 --reduce fast --time-only --bucket-mib "$1" "${cost[@]}" \
+        --cluster "{bandwidth: 1Gbps}"
+    number communication_ms_per_step "$TMP/waited/summary.json"
+}
+awk -v late="$(waited 64)" -v early="$(waited 0.05)" 'BEGIN { exit !(early < 0.7 * late) }' ||
+    fail "messages do not travel while backward computes"
+
+expect 2 "contradict each other: nothing is computed" "$COHORT" sim --time-only --max-minutes 1
+expect 2 "a cluster has no 'bandwith'" "$COHORT" sim --cluster "{bandwith: 10Gbps}"
 expect 2 "--cluster:1:13: bandwidth must be a number above 0 with its unit" "$COHORT" sim \
     --cluster "{bandwidth: fast}"
 expect 2 "a and b of a x + b, not 3" "$COHORT" sim --batch-cost "[1, 2, 3]"

@@ -15,7 +15,9 @@ typedef struct mpi_comm {
     MPI_Comm host_comm; /* the ranks of this host */
     int *host_of;
     char (*names)[CO_HOST_NAME_SIZE];
-    double reference_flops; /* per second of the host that computing time is declared for */
+    double reference_flops;       /* per second of the host that computing time is declared for */
+    struct co_sim_sum *free_sums; /* of a simulation: mpi_sum.c */
+    uint64_t sums;                /* that were begun */
 } mpi_comm;
 
 static inline mpi_comm *mpi_of(co_comm *comm)
@@ -30,6 +32,15 @@ void co_mpi_progress(co_comm *comm, co_request *requests, int count);
 co_status co_mpi_late(const co_comm *comm, int peer, co_error *err);
 /* CO_PEER with MPI's own words unless code is MPI_SUCCESS. */
 co_status co_mpi_check(int code, const char *what, co_error *err);
+
+/* mpi_sum.c: the sums of a simulation. One that was started is given back by its wait. */
+enum { CO_SIM_SUMS = 256 }; /* that are waited for at a time */
+typedef struct co_sim_sum co_sim_sum;
+co_status co_sim_sum_start(mpi_comm *comm, float *data, size_t count, co_sim_sum **out,
+                           co_error *err);
+co_status co_sim_sum_progress(co_sim_sum *sum, co_error *err);
+co_status co_sim_sum_wait(co_sim_sum *const *sums, int count, co_error *err);
+void co_sim_sums_free(mpi_comm *comm);
 
 /* co_window.c */
 co_status co_mpi_window_open(co_comm *comm, size_t bytes, co_window **out, co_error *err);
