@@ -7,6 +7,7 @@
 #ifndef CO_TRAIN_JOB_H
 #define CO_TRAIN_JOB_H
 
+#include "backend/slab.h"
 #include "comm/comm.h"
 #include "conf/conf.h"
 #include "continual/agent.h"
@@ -37,7 +38,8 @@ typedef struct co_job {
     co_subset train_subset;
     co_subset validation_subset;
     co_pixel_map pixels;
-    char *network; /* text of the network file; NULL for a built-in model */
+    co_slab_pool *slabs; /* of all ranks of a process, kept by the first; NULL: this one is alone */
+    char *network;       /* text of the network file; NULL for a built-in model */
     size_t network_bytes;
     co_graph *graph;
     co_backend *backend;

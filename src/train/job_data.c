@@ -75,7 +75,16 @@ co_status co_job_open_no_data(co_job *job, const co_dataset_info *like, co_error
 typedef struct opened {
     co_dataset *dataset;
     co_pixel_map pixels;
+    co_slab_pool *slabs;
 } opened;
+
+static co_status open_common(co_job *job, co_error *err)
+{
+    void *block = NULL;
+    CO_TRY(co_alloc(1, sizeof(co_slab_pool), "memory of the plans", &block, err));
+    job->slabs = block;
+    return open_data(job, err);
+}
 
 co_status co_job_open_data(co_job *job, co_error *err)
 {
@@ -83,14 +92,15 @@ co_status co_job_open_data(co_job *job, co_error *err)
         return open_data(job, err);
     }
     opened common = {0};
-    co_status status = job->comm->rank == 0 ? open_data(job, err) : CO_OK;
+    co_status status = job->comm->rank == 0 ? open_common(job, err) : CO_OK;
     CO_TRY(co_comm_agree(job->comm, status, err));
     if (job->comm->rank == 0) {
-        common = (opened){job->dataset, job->pixels};
+        common = (opened){job->dataset, job->pixels, job->slabs};
     }
     CO_TRY(co_comm_broadcast(job->comm, &common, sizeof(common), 0, err));
     job->dataset = common.dataset;
     job->pixels = common.pixels;
+    job->slabs = common.slabs;
     return CO_OK;
 }
 
@@ -101,6 +111,10 @@ void co_job_close_data(co_job *job)
     if (job->comm->one_process && !co_comm_alone(job->comm) && job->dataset != NULL) {
         (void)!co_comm_barrier(job->comm, &ignored);
         job->dataset = job->comm->rank == 0 ? job->dataset : NULL;
+    }
+    if (job->slabs != NULL && job->comm->rank == 0) {
+        co_slab_pool_free(job->slabs);
+        co_free(job->slabs);
     }
     co_dataset_close(job->dataset);
 }

@@ -58,6 +58,7 @@ co_status co_job_open_model(co_job *job, co_error *err)
     CO_TRY(co_team_create(co_job_threads(settings), &job->team, err));
     CO_TRY(job->time_only ? co_blank_backend_create(job->team, &job->backend, err)
                           : co_job_backend(settings, job->team, &job->backend, err));
+    job->backend->slabs = job->slabs;
     CO_TRY(job->backend->ops->model_create(job->backend, job->graph, &job->model, err));
     if (job->time_only) {
         return CO_OK;
