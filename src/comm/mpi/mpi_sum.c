@@ -230,16 +230,22 @@ co_status co_sim_sum_start(mpi_comm *comm, float *data, size_t count, co_sim_sum
     return CO_OK;
 }
 
+static co_status test_parts(co_sim_sum *sum, co_error *err)
+{
+    for (int i = 0; i < 2; i++) {
+        int done = 0;
+        if (sum->parts[i] != MPI_REQUEST_NULL) {
+            int code = MPI_Test(&sum->parts[i], &done, MPI_STATUS_IGNORE);
+            CO_TRY(co_mpi_check(code, "sum", err));
+        }
+    }
+    return CO_OK;
+}
+
 co_status co_sim_sum_progress(co_sim_sum *sum, co_error *err)
 {
     while (sum->round < sum->rounds) {
-        for (int i = 0; i < 2; i++) {
-            int done = 0;
-            if (sum->parts[i] != MPI_REQUEST_NULL) {
-                CO_TRY(
-                    co_mpi_check(MPI_Test(&sum->parts[i], &done, MPI_STATUS_IGNORE), "sum", err));
-            }
-        }
+        CO_TRY(test_parts(sum, err));
         if (!is_round_complete(sum)) {
             return CO_OK;
         }
