@@ -172,6 +172,7 @@ struct co_backend {
     const co_backend_ops *ops;
     co_team *team;   /* borrowed */
     const char *isa; /* the instruction set in use: "avx512", "avx2", "plain"; static text */
+    struct co_slab_pool *slabs; /* borrowed: where plans compute (slab.h); NULL: each has its own */
 };
 
 typedef struct co_backend_options {

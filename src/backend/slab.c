@@ -12,8 +12,8 @@ static int largest_batch(const co_plan_spec *specs, int count)
     return largest;
 }
 
-co_status co_slab_alloc(const co_plan_spec *specs, int count, size_t bytes, void **out,
-                        co_error *err)
+static co_status allocate(const co_plan_spec *specs, int count, size_t bytes, void **out,
+                          co_error *err)
 {
     size_t available = co_memory_available();
     if (bytes <= available) {
@@ -32,4 +32,39 @@ co_status co_slab_alloc(const co_plan_spec *specs, int count, size_t bytes, void
                    "is about %.0f; lower --batch-size (or --eval-batch-size)",
                    batch, needed_text, available_text,
                    (double)batch * ((double)available / (double)bytes));
+}
+
+co_status co_slab_alloc(co_slab_pool *pool, const co_plan_spec *specs, int count, size_t bytes,
+                        void **out, co_error *err)
+{
+    for (int i = 0; pool != NULL && i < pool->count; i++) {
+        if (pool->bytes[i] >= bytes) {
+            *out = pool->blocks[i];
+            return CO_OK;
+        }
+    }
+    if (pool != NULL && pool->count == CO_SLAB_POOL_BLOCKS) {
+        return co_fail(err, CO_INTERNAL, "plans of more than %d sizes", (int)CO_SLAB_POOL_BLOCKS);
+    }
+    CO_TRY(allocate(specs, count, bytes, out, err));
+    if (pool != NULL) {
+        pool->blocks[pool->count] = *out;
+        pool->bytes[pool->count++] = bytes;
+    }
+    return CO_OK;
+}
+
+void co_slab_free(const co_slab_pool *pool, void *slab)
+{
+    if (pool == NULL) {
+        co_free(slab);
+    }
+}
+
+void co_slab_pool_free(co_slab_pool *pool)
+{
+    for (int i = 0; i < pool->count; i++) {
+        co_free(pool->blocks[i]);
+    }
+    *pool = (co_slab_pool){0};
 }

@@ -65,6 +65,8 @@ const char *co_cli_results_folder(const co_settings *settings, char *buffer, siz
  * under way can be finished; a second one ends the program at once. Ignores SIGPIPE, and SIGXFSZ
  * so that a file that may not grow is a failed write. */
 const atomic_int *co_cli_catch_signals(void);
+/* They end the process again: for what cannot stop in good order. */
+void co_cli_leave_signals(void);
 
 /* For a worker that was started: SIGUSR1 asks to stop; SIGTERM ends it at once, for it says that
  * another one died. The pulse then tells that it was ended. */

@@ -1,17 +1,11 @@
 /* cohort runs plot: the curves of one or several runs as a picture, drawn by gnuplot. */
-#include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "cli/cli.h"
-
-extern char **environ;
+#include "cli/gnuplot.h"
 
 enum { RUNS_MAX = 12, PATH_SIZE = 4096 };
 
@@ -23,19 +17,6 @@ typedef struct picture {
 } picture;
 
 /* --- the script ---------------------------------------------------------------------------- */
-
-/* A text in gnuplot's single quotes, where only the quote itself is special. */
-static void put_quoted(FILE *script, const char *text)
-{
-    (void)fputc('\'', script);
-    for (; *text != '\0'; text++) {
-        if (*text == '\'') {
-            (void)fputc('\'', script);
-        }
-        (void)fputc(*text, script);
-    }
-    (void)fputc('\'', script);
-}
 
 static const char *name_of(const char *run)
 {
@@ -55,7 +36,7 @@ static void put_curve(FILE *script, const picture *p, int run, const curve *c)
 {
     bool one = p->count == 1; /* then the test has a colour of its own */
     char title[PATH_SIZE + 64];
-    put_quoted(script, p->runs[run]);
+    co_gnuplot_quoted(script, p->runs[run]);
     (void)fprintf(script,
                   ".'/metrics.csv' using (strcol('event') eq '%s' && strcol('split') eq '%s' ? "
                   "column('step') : NaN):(%s) with %s lc %d title ",
@@ -64,7 +45,7 @@ static void put_curve(FILE *script, const picture *p, int run, const curve *c)
                   one && c->points ? 2 : run + 1);
     (void)snprintf(title, sizeof(title), "%s%s%s", one ? "" : name_of(p->runs[run]),
                    one || c->label[0] == '\0' ? "" : ": ", c->label);
-    put_quoted(script, title);
+    co_gnuplot_quoted(script, title);
 }
 
 /* One of the plots below each other: each curve of each run. */
@@ -80,8 +61,9 @@ static void put_plot(FILE *script, const picture *p, const char *settings, const
 }
 
 /* Rows of other kinds are NaN, which must not interrupt a line. */
-static void put_script(FILE *script, const picture *p)
+static void put_script(FILE *script, const void *arg)
 {
+    const picture *p = arg;
     static const curve loss[] = {
         {"step", "train", "column('running_loss')", "training", false},
         {"evaluation", "test", "column('loss')", "test", true},
@@ -91,12 +73,8 @@ static void put_script(FILE *script, const picture *p)
         {"evaluation", "test", "100 * column('accuracy')", "test", true},
     };
     static const curve rate[] = {{"step", "train", "column('lr')", "", false}};
-    size_t length = strlen(p->out);
-    bool svg = length > 4 && strcmp(p->out + length - 4, ".svg") == 0;
-    (void)fprintf(script, "set terminal %s size 1000,1000\nset output ",
-                  svg ? "svg background 'white'" : "pngcairo");
-    put_quoted(script, p->out);
-    (void)fprintf(script, "\nset datafile separator ','\nset datafile columnheaders\n"
+    co_gnuplot_output(script, p->out, "1000,1000");
+    (void)fprintf(script, "set datafile separator ','\nset datafile columnheaders\n"
                           "set datafile missing NaN\nset grid lc rgb '#c0c0c0' lt 1 lw 0.5\n"
                           "set border 3\nset tics nomirror\nset key inside opaque noenhanced\n"
                           "set lmargin 12\nset rmargin 4\nset xrange [0:*]\n"
@@ -109,56 +87,6 @@ static void put_script(FILE *script, const picture *p)
              "set key top right",
              rate, 1);
     (void)fprintf(script, "unset multiplot\n");
-}
-
-/* --- the program --------------------------------------------------------------------------- */
-
-/* Starts gnuplot with our pipe as its input. */
-static co_status start_gnuplot(pid_t *process, FILE **script, co_error *err)
-{
-    char name[] = "gnuplot";
-    char *arguments[] = {name, NULL};
-    posix_spawn_file_actions_t actions;
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) {
-        return co_fail_errno(err, CO_FAILED, errno, "cannot start gnuplot");
-    }
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
-    int error = posix_spawnp(process, name, &actions, NULL, arguments, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    (void)close(ends[0]);
-    *script = error == 0 ? fdopen(ends[1], "w") : NULL;
-    if (*script == NULL) {
-        (void)close(ends[1]);
-    }
-    if (error == ENOENT) {
-        return co_fail(err, CO_UNSUPPORTED,
-                       "gnuplot, which draws the picture, is not installed "
-                       "(tools/setup.sh extra installs it)");
-    }
-    return error == 0 ? CO_OK : co_fail_errno(err, CO_FAILED, error, "cannot start gnuplot");
-}
-
-static co_status draw(const picture *p, co_error *err)
-{
-    pid_t process = 0;
-    FILE *script = NULL;
-    int status = 0;
-    CO_TRY(start_gnuplot(&process, &script, err));
-    bool written = script != NULL;
-    if (written) {
-        put_script(script, p);
-        written = fclose(script) == 0;
-    }
-    pid_t ended = 0;
-    do {
-        ended = waitpid(process, &status, 0);
-    } while (ended < 0 && errno == EINTR);
-    if (!written || ended != process || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        return co_fail(err, CO_FILE, "gnuplot could not draw %s (it says why above)", p->out);
-    }
-    return CO_OK;
 }
 
 static co_status find_runs(picture *p, const co_settings *settings, co_error *err)
@@ -201,7 +129,7 @@ co_status co_cli_runs_plot(co_cli *cli, co_error *err)
     picture p = {0};
     co_status status = find_runs(&p, &cli->conf.values, err);
     if (status == CO_OK) {
-        status = draw(&p, err);
+        status = co_gnuplot_draw(put_script, &p, p.out, err);
     }
     if (status == CO_OK) {
         printf("%s\n", p.out);

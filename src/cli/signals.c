@@ -30,6 +30,12 @@ const atomic_int *co_cli_catch_signals(void)
     return &stop_signal;
 }
 
+void co_cli_leave_signals(void)
+{
+    set_handler(SIGINT, SIG_DFL);
+    set_handler(SIGTERM, SIG_DFL);
+}
+
 /* Of a worker: where it says that it was ended. */
 static co_pulse *pulse;
 

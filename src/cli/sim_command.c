@@ -10,8 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/file.h"
-#include "cli/cli.h"
+#include "cli/sim.h"
 #include "co_build.h"
 #include "comm/platform.h"
 
@@ -26,6 +27,8 @@ typedef struct sim {
     char hosts_flag[PATH_BYTES + 64];
     char *words[MAX_WORDS];
     int count;
+    bool own_platform; /* the user's */
+    bool silent;
 } sim;
 
 static co_status find_program(sim *s, co_error *err)
@@ -44,7 +47,29 @@ static co_status find_program(sim *s, co_error *err)
     return CO_OK;
 }
 
-static co_status write_files(sim *s, const co_settings *settings, co_error *err)
+/* SimGrid would begin the list again, and put several workers on a host unasked. */
+static co_status check_hosts(const sim *s, int workers, co_error *err)
+{
+    enum { MOST = 64 << 20 };
+    char *text = NULL;
+    size_t bytes = 0;
+    int hosts = 0;
+    CO_TRY(co_file_read(s->hostfile, MOST, CO_USAGE, &text, &bytes, err));
+    for (size_t i = 0; i < bytes; i++) {
+        bool begins = i == 0 || text[i - 1] == '\n';
+        hosts += begins && text[i] != '\n' && text[i] != '\r';
+    }
+    co_free(text);
+    if (hosts < workers) {
+        return co_fail(err, CO_USAGE,
+                       "%s names %d hosts for %d workers: it needs a line for each worker (a host "
+                       "may be named more than once)",
+                       s->hostfile, hosts, workers);
+    }
+    return CO_OK;
+}
+
+static co_status write_files(sim *s, const co_settings *settings, int workers, co_error *err)
 {
     co_cluster cluster;
     CO_TRY(co_cluster_read(settings->cluster, &cluster, err));
@@ -54,13 +79,14 @@ static co_status write_files(sim *s, const co_settings *settings, co_error *err)
         const char *missing = access(s->platform, R_OK) != 0   ? s->platform
                               : access(s->hostfile, R_OK) != 0 ? s->hostfile
                                                                : NULL;
-        return missing == NULL ? CO_OK
+        s->own_platform = true;
+        return missing == NULL ? check_hosts(s, workers, err)
                                : co_fail_errno(err, CO_USAGE, errno, "--cluster: %s", missing);
     }
     (void)snprintf(s->platform, sizeof(s->platform), "%s/platform.xml", s->folder);
     (void)snprintf(s->hostfile, sizeof(s->hostfile), "%s/hosts", s->folder);
-    return co_cluster_write(&cluster, (uint32_t)settings->workers, &co_files_system, s->platform,
-                            s->hostfile, err);
+    return co_cluster_write(&cluster, (uint32_t)workers, &co_files_system, s->platform, s->hostfile,
+                            err);
 }
 
 static void add(sim *s, const char *word)
@@ -73,7 +99,7 @@ static void add(sim *s, const char *word)
 
 /* Bandwidth and latency are those of the platform, without the factors that SimGrid measured on a
  * cluster of its own. The collectives are chosen by Open MPI's rules. */
-static void list_words(sim *s, const co_cli *cli)
+static void list_words(sim *s, const co_cli *cli, int workers, const char *const *more)
 {
     static const char *const flags[] = {
         "--cfg=surf/precision:1e-9",
@@ -81,13 +107,17 @@ static void list_words(sim *s, const co_cli *cli)
         "--cfg=smpi/simulate-computation:no",
         "--cfg=smpi/privatization:no",
         "--cfg=smpi/coll-selector:ompi",
+        "--cfg=smpi/bcast:binomial_tree",
+        "--cfg=smpi/allgather:bruck",
+        "--cfg=smpi/test:0",
+        "--cfg=network/crosstraffic:no",
         "--cfg=smpi/bw-factor:0:1",
         "--cfg=smpi/lat-factor:0:1",
         "--cfg=smpi/wtime:0",
         "--log=root.thres:error",
         "--log=no_loc",
     };
-    (void)snprintf(s->workers, sizeof(s->workers), "--cfg=smpi/np:%d", cli->conf.values.workers);
+    (void)snprintf(s->workers, sizeof(s->workers), "--cfg=smpi/np:%d", workers);
     (void)snprintf(s->hosts_flag, sizeof(s->hosts_flag), "--cfg=smpi/hostfile:%s", s->hostfile);
     add(s, CO_BUILD_SMPIMAIN);
     add(s, s->program);
@@ -99,6 +129,9 @@ static void list_words(sim *s, const co_cli *cli)
     add(s, s->platform);
     for (int i = 1; i < cli->argc; i++) {
         add(s, cli->argv[i]);
+    }
+    for (; *more != NULL; more++) {
+        add(s, *more);
     }
 }
 
@@ -112,6 +145,9 @@ static co_status run_simulation(sim *s, co_error *err)
     }
     if (child == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (s->silent && freopen("/dev/null", "w", stdout) == NULL) {
+            _exit(127);
+        }
         (void)execvp(s->words[0], s->words);
         _exit(127);
     }
@@ -125,15 +161,25 @@ static co_status run_simulation(sim *s, co_error *err)
                        "libsimgrid-dev); run tools/setup.sh mpi",
                        CO_BUILD_SMPIMAIN);
     }
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) { /* SimGrid's way */
+        if (s->own_platform) {
+            return co_fail(err, CO_USAGE,
+                           "the simulation of %s broke off, SimGrid says why above: is it a "
+                           "platform, and has it all hosts of %s?",
+                           s->platform, s->hostfile);
+        }
+        return co_fail(err, CO_FAILED, "the simulation broke off, SimGrid says why above");
+    }
     err->text[0] = '\0';
+    err->status = (co_status)code;
     return (co_status)code;
 }
 
-static co_status run(sim *s, const co_cli *cli, co_error *err)
+static co_status run(sim *s, const co_cli *cli, int workers, const char *const *more, co_error *err)
 {
     CO_TRY(find_program(s, err));
-    CO_TRY(write_files(s, &cli->conf.values, err));
-    list_words(s, cli);
+    CO_TRY(write_files(s, &cli->conf.values, workers, err));
+    list_words(s, cli, workers, more);
     return run_simulation(s, err);
 }
 
@@ -148,16 +194,29 @@ static void remove_files(const sim *s)
     (void)rmdir(s->folder);
 }
 
-co_status co_cli_sim(co_cli *cli, co_error *err)
+co_status co_cli_sim_run(const co_cli *cli, int workers, const char *const *more, bool silent,
+                         co_error *err)
 {
-    if (cli->engine->simulated) {
-        return co_cli_train(cli, err);
-    }
-    sim s = {.folder = "/tmp/cohort-sim-XXXXXX"};
+    sim s = {.folder = "/tmp/cohort-sim-XXXXXX", .silent = silent};
     if (mkdtemp(s.folder) == NULL) {
         return co_fail_errno(err, CO_FILE, errno, "cannot make a folder in /tmp");
     }
-    co_status status = run(&s, cli, err);
+    co_status status = run(&s, cli, workers, more, err);
     remove_files(&s);
     return status;
+}
+
+co_status co_cli_sim(co_cli *cli, co_error *err)
+{
+    static const char *const none[] = {NULL};
+    if (cli->engine->simulated) {
+        if (cli->conf.values.time_only) {
+            co_cli_leave_signals();
+        }
+        return co_cli_train(cli, err);
+    }
+    if (cli->conf.values.curve.count > 0) {
+        return co_cli_sim_curve(cli, err);
+    }
+    return co_cli_sim_run(cli, cli->conf.values.workers, none, false, err);
 }

@@ -180,7 +180,7 @@ static co_status add_sinks(train_command *t, co_error *err)
     const co_console console = console_of(t->settings);
     co_sink *sink = NULL;
     CO_TRY(add_metrics(t, err));
-    if (t->settings->tensorboard) {
+    if (t->settings->tensorboard && !t->settings->time_only) {
         CO_TRY(add_tensorboard(t, err));
     }
     CO_TRY(co_textlog_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_LOG), &t->comm->clock,
@@ -188,7 +188,7 @@ static co_status add_sinks(train_command *t, co_error *err)
     CO_TRY(co_monitor_add(t->monitor, sink, err));
     CO_TRY(co_console_sink(&console, &sink, err));
     CO_TRY(co_monitor_add(t->monitor, sink, err));
-    if (t->settings->quiet) {
+    if (t->settings->quiet || t->settings->time_only) {
         return CO_OK;
     }
     CO_TRY(co_curve_sink(&console, &sink, err));
@@ -320,7 +320,7 @@ static co_status save_model(const train_command *t, co_error *err)
  * (damaged test samples, say): those are good. */
 static co_status keep_weights(train_command *t, co_status ended, co_error *err)
 {
-    if (ended == CO_FAILED || !t->settings->save_model) {
+    if (ended == CO_FAILED || !t->settings->save_model || t->settings->time_only) {
         return CO_OK;
     }
     CO_TRY(co_job_common_stats_begin(t->job, err));
@@ -435,7 +435,7 @@ static co_status train_and_save(train_command *t, co_error *err)
     announce_data(t);
     const co_train_options options = {
         .announcer = announcer,
-        .stop = t->cli->stop,
+        .stop = t->settings->time_only ? NULL : t->cli->stop, /* no message could carry the wish */
         .checkpoints = t->checkpoints,
         .trace = t->trace,
         .files = &co_files_system,
@@ -461,6 +461,10 @@ static void print_result(const train_command *t)
     const co_score *train = &t->progress.result.train_evaluated;
     if (t->rundir == NULL) {
         return; /* the first worker prints it */
+    }
+    if (t->settings->time_only) {
+        printf("run folder    %s\n", co_rundir_path(t->rundir));
+        return;
     }
     if (train->rows > 0 && t->outcome == CO_OUTCOME_FINISHED && t->settings->model_accuracy) {
         printf("train accuracy %.2f %%\n", 100.0 * co_score_accuracy(train));

@@ -131,6 +131,14 @@ static void single_compute(co_comm *comm, double seconds)
     (void)seconds;
 }
 
+static co_status single_share_blank(co_comm *comm, size_t bytes, void **out, co_error *err)
+{
+    (void)comm;
+    (void)bytes;
+    (void)out;
+    return co_fail(err, CO_UNSUPPORTED, "messages without content exist in a simulation only");
+}
+
 static const co_comm_ops single_ops = {
     .name = "single",
     .close = single_close,
@@ -146,6 +154,7 @@ static const co_comm_ops single_ops = {
     .window_close = single_window_close,
     .window_barrier = single_window_barrier,
     .compute = single_compute,
+    .share_blank = single_share_blank,
 };
 
 co_status co_comm_single(co_comm **out, co_error *err)
@@ -311,6 +320,36 @@ co_status co_comm_wait(co_comm *comm, co_request *requests, int count, co_error 
 void co_comm_progress(co_comm *comm, co_request *requests, int count)
 {
     comm->ops->progress(comm, requests, count);
+}
+
+co_status co_comm_sizes_only(co_comm *comm, size_t bytes, co_error *err)
+{
+    CO_TRY(comm->ops->share_blank(comm, bytes, &comm->blank, err));
+    comm->blank_bytes = bytes;
+    comm->sizes_only = true;
+    return CO_OK;
+}
+
+co_status co_comm_alloc(co_comm *comm, size_t count, size_t size, const char *what, void **out,
+                        co_error *err)
+{
+    size_t bytes = 0;
+    if (!comm->sizes_only) {
+        return co_alloc(count, size, what, out, err);
+    }
+    if (!co_mul_size(count, size, &bytes) || bytes > comm->blank_bytes) {
+        return co_fail(err, CO_INTERNAL, "%s: %zu x %zu bytes for messages, %zu are reserved", what,
+                       count, size, comm->blank_bytes);
+    }
+    *out = comm->blank;
+    return CO_OK;
+}
+
+void co_comm_free(co_comm *comm, void *block)
+{
+    if (block != comm->blank) {
+        co_free(block);
+    }
 }
 
 co_status co_window_open(co_comm *comm, size_t bytes, co_window **out, co_error *err)

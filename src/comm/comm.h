@@ -50,6 +50,7 @@ typedef struct co_comm_ops {
     void (*window_close)(co_window *window);
     co_status (*window_barrier)(co_window *window, co_error *err);
     void (*compute)(co_comm *comm, double seconds);
+    co_status (*share_blank)(co_comm *comm, size_t bytes, void **out, co_error *err);
 } co_comm_ops;
 
 struct co_comm {
@@ -66,8 +67,11 @@ struct co_comm {
     co_clock clock;                         /* of the engine: virtual time in a simulation */
     bool simulated;
     bool one_process; /* all ranks share one address space */
-    double deadline;  /* seconds that a wait may take; 0: for ever */
-    uint64_t step;    /* what this rank is at, for messages: see co_comm_at */
+    bool sizes_only;  /* see co_comm_sizes_only */
+    void *blank;      /* then what co_comm_alloc hands out */
+    size_t blank_bytes;
+    double deadline; /* seconds that a wait may take; 0: for ever */
+    uint64_t step;   /* what this rank is at, for messages: see co_comm_at */
     const char *phase;
     co_pulse *pulse;    /* the same for others to read; never NULL */
     co_pulse own_pulse; /* where the job has no file of them */
@@ -147,8 +151,17 @@ CO_MUST_CHECK co_status co_comm_receive(co_comm *comm, void *data, size_t bytes,
                                         co_error *err);
 /* Until all are complete. The requests are then empty; empty ones are allowed. */
 CO_MUST_CHECK co_status co_comm_wait(co_comm *comm, co_request *requests, int count, co_error *err);
-/* Lets what is under way go on, without waiting; does nothing in a simulation. */
+/* Lets what is under way go on, without waiting. */
 void co_comm_progress(co_comm *comm, co_request *requests, int count);
+
+/* In a simulation, all ranks together: from here on memory of co_comm_alloc, up to `bytes`, is one
+ * block for all ranks, and only the sizes of messages from and to it count: nothing is copied.
+ * Sums take their time and add nothing. Other messages arrive as before. */
+CO_MUST_CHECK co_status co_comm_sizes_only(co_comm *comm, size_t bytes, co_error *err);
+/* Memory for messages, zeroed; co_comm_free. With sizes only its content is nobody's. */
+CO_MUST_CHECK co_status co_comm_alloc(co_comm *comm, size_t count, size_t size, const char *what,
+                                      void **out, co_error *err);
+void co_comm_free(co_comm *comm, void *block); /* NULL is allowed */
 
 /* Collective over the ranks of each host; the memory is zeroed, 64-byte aligned. CO_MEMORY with
  * what is missing when the host's shared memory is too small. */

@@ -450,6 +450,58 @@ static co_status check_costs(const co_conf *conf, co_error *err)
     return CO_OK;
 }
 
+/* Without arithmetic there are no weights to load, save or judge, and nobody to stop. */
+static co_status check_time_only(const co_conf *conf, co_error *err)
+{
+    const co_settings *values = &conf->values;
+    const struct {
+        co_row row;
+        bool set;
+    } rows[] = {
+        {CO_ROW_checkpoint, values->checkpoint != NULL},
+        {CO_ROW_saves_per_epoch, values->saves_per_epoch > 0},
+        {CO_ROW_early_stop, values->early_stop > 0},
+        {CO_ROW_max_minutes, values->max_minutes > 0.0},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && values->time_only; i++) {
+        if (rows[i].set) {
+            return contradiction(conf, CO_ROW_time_only, rows[i].row,
+                                 "nothing is computed that it could be for", err);
+        }
+    }
+    return CO_OK;
+}
+
+static co_status check_curve(const co_conf *conf, co_error *err)
+{
+    const co_number_list *list = &conf->values.curve;
+    if (list->count == 0) {
+        return CO_OK;
+    }
+    bool whole = list->items[0] == 1.0;
+    for (int i = 1; i < list->count; i++) {
+        whole = whole && list->items[i] > list->items[i - 1] &&
+                list->items[i] == (double)(int)list->items[i];
+    }
+    if (!whole) {
+        return co_fail(err, CO_USAGE,
+                       "%s: numbers of workers that begin with 1, which the others are compared "
+                       "with, and grow, such as [1, 2, 4, 8]",
+                       where_of(conf, CO_ROW_curve));
+    }
+    if (conf->values.run_dir == NULL) {
+        return co_fail(err, CO_USAGE, "%s: where shall it go? add --run-dir",
+                       where_of(conf, CO_ROW_curve));
+    }
+    if (conf->values.batch_cost.count == 0) {
+        return co_fail(err, CO_USAGE,
+                       "%s: without computing time there is nothing to compare; add --batch-cost "
+                       "(cohort calibrate measures it)",
+                       where_of(conf, CO_ROW_curve));
+    }
+    return CO_OK;
+}
+
 static co_status check_display(const co_conf *conf, co_error *err)
 {
     const co_settings *values = &conf->values;
@@ -512,6 +564,8 @@ co_status co_conf_check(const co_conf *conf, co_error *err)
     CO_TRY(check_warmup(conf, err));
     CO_TRY(check_workers(conf, err));
     CO_TRY(check_costs(conf, err));
+    CO_TRY(check_time_only(conf, err));
+    CO_TRY(check_curve(conf, err));
     CO_TRY(check_display(conf, err));
     return co_conf_check_idle(conf, err);
 }

@@ -114,23 +114,32 @@ static void order_for(co_loader *loader, uint32_t epoch)
     loader->order_ready = true;
 }
 
+static void list_samples(co_loader *loader, uint32_t first, uint32_t rows, bool resting,
+                         uint32_t *samples)
+{
+    order_for(loader, loader->epoch);
+    const co_loader_rest *rest = &loader->rest;
+    uint32_t deal = loader->options.deal;
+    if (deal == 0 && !resting) {
+        memcpy(samples, loader->order + first, rows * sizeof(uint32_t));
+    }
+    for (uint32_t row = 0; (deal != 0 || resting) && row < rows; row++) {
+        uint64_t place = (uint64_t)(first + row) * (deal != 0 ? deal : 1) + loader->options.dealt;
+        place += resting ? rest->used : 0;
+        samples[row] = loader->order[place % loader->order_count];
+    }
+}
+
 /* Writes the sample numbers of the batch at the cursor into the slot and moves the cursor on. */
 static void list_batch(co_loader *loader, ring_slot *slot)
 {
-    order_for(loader, loader->epoch);
     const co_loader_rest *rest = &loader->rest;
     bool resting = rest->used > 0 && loader->epoch == rest->epoch && loader->batch >= rest->batch;
     uint32_t size = (uint32_t)loader->options.batch;
     uint32_t first = (loader->batch - (resting ? rest->batch : 0)) * size;
     uint32_t rows = resting || loader->samples - first > size ? size : loader->samples - first;
-    uint32_t deal = loader->options.deal;
-    if (deal == 0 && !resting) {
-        memcpy(slot->samples, loader->order + first, rows * sizeof(uint32_t));
-    }
-    for (uint32_t row = 0; (deal != 0 || resting) && row < rows; row++) {
-        uint64_t place = (uint64_t)(first + row) * (deal != 0 ? deal : 1) + loader->options.dealt;
-        place += resting ? rest->used : 0;
-        slot->samples[row] = loader->order[place % loader->order_count];
+    if (!loader->options.counts_only) {
+        list_samples(loader, first, rows, resting, slot->samples);
     }
     slot->batch.rows = (int)rows;
     slot->batch.epoch = loader->epoch;
@@ -429,7 +438,9 @@ static co_status next_inline(co_loader *loader, const co_batch **out, co_error *
     begin_time(loader, slot);
     list_batch(loader, slot);
     advance(loader);
-    CO_TRY(gather(loader, loader->helper[0].reader, slot, err));
+    if (!loader->options.counts_only) {
+        CO_TRY(gather(loader, loader->helper[0].reader, slot, err));
+    }
     end_time(slot);
     tell_time(loader, slot);
     *out = &slot->batch;
@@ -536,9 +547,20 @@ static co_status check_options(const co_dataset *set, const co_loader_options *o
     return CO_OK;
 }
 
+static co_status allocate_counts(co_loader *loader, co_error *err)
+{
+    void *block = NULL;
+    CO_TRY(co_alloc((size_t)loader->depth, sizeof(ring_slot), "loader", &block, err));
+    loader->slots = block;
+    return CO_OK;
+}
+
 /* The slots' arrays lie in one block, each starting on a cache line of its own. */
 static co_status allocate(co_loader *loader, co_error *err)
 {
+    if (loader->options.counts_only) {
+        return allocate_counts(loader, err);
+    }
     size_t size = (size_t)loader->options.batch;
     size_t pixels = 0;
     size_t whole = 0;
@@ -590,7 +612,8 @@ int co_loader_readers(const co_loader_options *options)
 
 static co_status open_readers(co_loader *loader, co_error *err)
 {
-    for (int i = 0; i < co_loader_readers(&loader->options); i++) {
+    const int readers = loader->options.counts_only ? 0 : co_loader_readers(&loader->options);
+    for (int i = 0; i < readers; i++) {
         loader->helper[i].loader = loader;
         CO_TRY(co_dataset_reader_open(loader->set, &loader->helper[i].reader, err));
     }
@@ -632,7 +655,9 @@ co_status co_loader_create(co_dataset *set, const co_loader_options *options, co
                            co_error *err)
 {
     CO_TRY(check_options(set, options, err));
-    CO_TRY(co_dataset_require(set, options->split, err));
+    if (!options->counts_only) {
+        CO_TRY(co_dataset_require(set, options->split, err));
+    }
     void *block = NULL;
     CO_TRY(co_alloc(1, sizeof(co_loader), "loader", &block, err));
     co_loader *loader = block;

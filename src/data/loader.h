@@ -37,6 +37,7 @@ typedef struct co_loader_options {
     bool deal_padded;   /* where it does not divide: begin again, or leave out the rest */
     uint32_t replica;   /* 0 where data are partitioned */
     co_augment augment; /* of CO_PIXEL_U8 samples; all zero: none */
+    bool counts_only;   /* batches have their rows and nothing else; nothing is read */
 } co_loader_options;
 
 /* Waits for the split. Fails with CO_USAGE when there is no whole batch to make, or when the

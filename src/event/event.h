@@ -7,6 +7,7 @@
 #ifndef CO_EVENT_EVENT_H
 #define CO_EVENT_EVENT_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -61,6 +62,13 @@ typedef struct co_event_run_start {
     char model[CO_EVENT_NAME_SIZE];
 } co_event_run_start;
 
+/* Whether there was anything to score: a simulation of times only has neither. A loss that is NaN
+ * while hits were counted is a fault of the training, and told as such. */
+static inline bool co_event_is_scored(double loss, double accuracy)
+{
+    return !(isnan(loss) && isnan(accuracy));
+}
+
 typedef struct co_event_step {
     uint64_t step;          /* steps done since training began, this one included */
     uint32_t epoch;         /* from 1 */
@@ -81,6 +89,11 @@ typedef struct co_event_step {
     double communication_ms;     /* recent, of a step: see co_strategy.exposed_seconds; the mean */
     double communication_max_ms; /* over the workers, and that of the one that waited longest */
 } co_event_step;
+
+static inline bool co_event_step_is_scored(const co_event_step *step)
+{
+    return co_event_is_scored(step->loss, step->accuracy) || !isnan(step->running_loss);
+}
 
 typedef struct co_event_evaluation {
     uint64_t step;  /* steps done */

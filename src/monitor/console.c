@@ -129,7 +129,10 @@ static void add_figures(const console_sink *sink, const co_event *event, double 
                         co_text *text)
 {
     const co_event_step *step = &event->step;
-    co_text_printf(text, " %3.0f %%  loss %.4f", 100.0 * fraction, step->running_loss);
+    co_text_printf(text, " %3.0f %%", 100.0 * fraction);
+    if (co_event_step_is_scored(step)) {
+        co_text_printf(text, "  loss %.4f", step->running_loss);
+    }
     if (isfinite(step->images_per_second)) {
         co_text_put(text, "  ");
         co_text_count(text, step->images_per_second);

@@ -22,6 +22,7 @@ typedef struct row {
     uint64_t step;
     uint32_t epoch;
     uint64_t samples;
+    bool scored;
     double loss;
     double running_loss;
     double accuracy;
@@ -44,6 +45,7 @@ static row step_row(const co_event_step *step)
         .step = step->step,
         .epoch = step->epoch,
         .samples = step->images,
+        .scored = co_event_step_is_scored(step),
         .loss = step->loss,
         .running_loss = step->running_loss,
         .accuracy = step->accuracy,
@@ -65,6 +67,7 @@ static row evaluation_row(const co_event_evaluation *evaluation)
         .step = evaluation->step,
         .epoch = evaluation->epoch,
         .samples = evaluation->samples,
+        .scored = co_event_is_scored(evaluation->loss, evaluation->accuracy),
         .loss = evaluation->loss,
         .running_loss = none,
         .accuracy = evaluation->accuracy,
@@ -86,6 +89,7 @@ static row epoch_row(const co_event_epoch_end *epoch)
         .step = epoch->step,
         .epoch = epoch->epoch,
         .samples = epoch->samples,
+        .scored = co_event_is_scored(epoch->loss, epoch->accuracy),
         .loss = epoch->loss,
         .running_loss = none,
         .accuracy = epoch->accuracy,
@@ -122,7 +126,7 @@ static void add_row(co_text *text, const co_event *event, const row *r)
 {
     co_text_printf(text, "%s,%s,%llu,%u,%llu", co_event_kind_name(event->kind), r->split,
                    (unsigned long long)r->step, r->epoch, (unsigned long long)r->samples);
-    if (isnan(r->loss)) {
+    if (isnan(r->loss) && r->scored) {
         co_text_put(text, ",nan");
     } else {
         add_number(text, r->loss);

@@ -58,6 +58,13 @@ static void describe_run_start(const co_event_run_start *run, co_text *text)
     }
 }
 
+static void add_loss(const char *before, double loss, double accuracy, co_text *text)
+{
+    if (co_event_is_scored(loss, accuracy)) {
+        co_text_printf(text, "%s%.4f", before, loss);
+    }
+}
+
 static void describe_step(const co_description *description, const co_event_step *step,
                           co_text *text)
 {
@@ -66,7 +73,10 @@ static void describe_step(const co_description *description, const co_event_step
     if (description->run.steps_total > 0) {
         co_text_printf(text, "/%llu", (unsigned long long)description->run.steps_total);
     }
-    co_text_printf(text, ", loss %.4f, lr %.6g", step->running_loss, step->learning_rate);
+    if (co_event_step_is_scored(step)) {
+        co_text_printf(text, ", loss %.4f", step->running_loss);
+    }
+    co_text_printf(text, ", lr %.6g", step->learning_rate);
     add_rate(step->images_per_second, text);
     add_communication(step->communication_ms, "ms", text);
 }
@@ -75,8 +85,8 @@ static void describe_evaluation(const co_description *description,
                                 const co_event_evaluation *evaluation, co_text *text)
 {
     add_epoch(description, evaluation->epoch, text);
-    co_text_printf(text, ": %-5s loss %.4f", co_event_split_name(evaluation->split),
-                   evaluation->loss);
+    co_text_printf(text, ": %-5s", co_event_split_name(evaluation->split));
+    add_loss(" loss ", evaluation->loss, evaluation->accuracy, text);
     add_accuracy(", accuracy ", evaluation->accuracy, text);
     add_accuracy(", top-5 ", evaluation->accuracy5, text);
 }
@@ -85,7 +95,8 @@ static void describe_epoch_end(const co_description *description, const co_event
                                co_text *text)
 {
     add_epoch(description, epoch->epoch, text);
-    co_text_printf(text, ": train loss %.4f", epoch->loss);
+    co_text_put(text, ": train");
+    add_loss(" loss ", epoch->loss, epoch->accuracy, text);
     add_accuracy(", accuracy ", epoch->accuracy, text);
     add_rate(epoch->images_per_second, text);
     co_text_put(text, ", ");

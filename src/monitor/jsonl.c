@@ -86,11 +86,21 @@ static void add_run_start(line *l, const co_event_run_start *run)
     add_time(l, "wall", (double)run->wall_ns * 1e-9);
 }
 
+/* Not finite is a fault, unless nothing was scored. */
+static void add_loss(line *l, double loss, double accuracy)
+{
+    if (co_event_is_scored(loss, accuracy)) {
+        add_number(l, "loss", loss);
+    }
+}
+
 static void add_step(line *l, const co_event_step *step)
 {
     add_integer(l, "step", step->step);
     add_integer(l, "epoch", step->epoch);
-    add_number(l, "loss", step->loss);
+    if (co_event_step_is_scored(step)) {
+        add_number(l, "loss", step->loss);
+    }
     add_optional(l, "running_loss", step->running_loss);
     add_optional(l, "accuracy", step->accuracy);
     add_optional(l, "gradient_norm", step->gradient_norm);
@@ -106,7 +116,7 @@ static void add_evaluation(line *l, const co_event_evaluation *evaluation)
     add_integer(l, "step", evaluation->step);
     add_integer(l, "epoch", evaluation->epoch);
     add_integer(l, "samples", evaluation->samples);
-    add_number(l, "loss", evaluation->loss);
+    add_loss(l, evaluation->loss, evaluation->accuracy);
     add_optional(l, "accuracy", evaluation->accuracy);
     add_optional(l, "accuracy5", evaluation->accuracy5);
     add_time(l, "duration", evaluation->duration);
@@ -118,7 +128,7 @@ static void add_epoch_end(line *l, const co_event_epoch_end *epoch)
     add_integer(l, "epoch", epoch->epoch);
     add_integer(l, "steps", epoch->steps);
     add_integer(l, "samples", epoch->samples);
-    add_number(l, "loss", epoch->loss);
+    add_loss(l, epoch->loss, epoch->accuracy);
     add_optional(l, "accuracy", epoch->accuracy);
     add_optional(l, "lr", epoch->learning_rate);
     add_time(l, "duration", epoch->duration);

@@ -22,15 +22,15 @@ static int buffer_count(co_optimizer_kind kind)
     return kind == CO_OPTIMIZER_SGD ? 1 : 2;
 }
 
-co_status co_optimizer_create(co_optimizer_kind kind, const co_graph *graph, co_optimizer **out,
-                              co_error *err)
+static co_status create(co_optimizer_kind kind, const co_graph *graph, int buffers,
+                        co_optimizer **out, co_error *err)
 {
     void *block = NULL;
     CO_TRY(co_alloc(1, sizeof(co_optimizer), "the optimizer", &block, err));
     co_optimizer *optimizer = block;
     optimizer->kind = kind;
     optimizer->floats = graph->param_floats;
-    for (int i = 0; i < buffer_count(kind); i++) {
+    for (int i = 0; i < buffers; i++) {
         void *buffer = NULL;
         co_status status = co_alloc(optimizer->floats, sizeof(float), "the optimizer's state",
                                     &buffer, err);
@@ -42,6 +42,18 @@ co_status co_optimizer_create(co_optimizer_kind kind, const co_graph *graph, co_
     }
     *out = optimizer;
     return CO_OK;
+}
+
+co_status co_optimizer_create(co_optimizer_kind kind, const co_graph *graph, co_optimizer **out,
+                              co_error *err)
+{
+    return create(kind, graph, buffer_count(kind), out, err);
+}
+
+co_status co_optimizer_create_blank(co_optimizer_kind kind, const co_graph *graph,
+                                    co_optimizer **out, co_error *err)
+{
+    return create(kind, graph, 0, out, err);
 }
 
 void co_optimizer_destroy(co_optimizer *optimizer)

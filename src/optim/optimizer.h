@@ -33,6 +33,9 @@ typedef struct co_optimizer co_optimizer;
 /* State for a model of that size; zeroed. */
 CO_MUST_CHECK co_status co_optimizer_create(co_optimizer_kind kind, const co_graph *graph,
                                             co_optimizer **out, co_error *err);
+/* Without the buffers, for a backend that computes nothing. */
+CO_MUST_CHECK co_status co_optimizer_create_blank(co_optimizer_kind kind, const co_graph *graph,
+                                                  co_optimizer **out, co_error *err);
 void co_optimizer_destroy(co_optimizer *optimizer); /* NULL is allowed */
 co_optimizer_kind co_optimizer_which(const co_optimizer *optimizer);
 size_t co_optimizer_bytes(const co_optimizer *optimizer);

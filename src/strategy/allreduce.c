@@ -203,11 +203,11 @@ static void destroy(co_strategy *strategy)
     }
     if (all->memory != NULL) {
         strategy->model->grads = NULL;
-        co_free(all->memory);
+        co_comm_free(all->comm, all->memory);
     }
-    co_free(all->wire_in);
-    co_free(all->wire_out);
-    co_free(all->inbox);
+    co_comm_free(all->comm, all->wire_in);
+    co_comm_free(all->comm, all->wire_out);
+    co_comm_free(all->comm, all->inbox);
     co_free(all->requests);
     co_free(all->buckets);
     co_free(all->scratch);

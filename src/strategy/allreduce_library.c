@@ -57,9 +57,10 @@ co_status co_allreduce_open_library(co_allreduce *all, co_error *err)
     all->form = &form;
     all->early = true;
     CO_TRY(co_allreduce_reserve(all, (size_t)all->tensor_count + 1, err));
-    CO_TRY(co_alloc(all->floats + TAIL_FLOATS, sizeof(float), "gradients", &block, err));
+    CO_TRY(co_comm_alloc(all->comm, all->floats + TAIL_FLOATS, sizeof(float), "gradients", &block,
+                         err));
     all->memory = block;
-    co_free(all->base.model->grads);
+    co_comm_free(all->comm, all->base.model->grads);
     all->base.model->grads = all->memory;
     return CO_OK;
 }
@@ -77,13 +78,13 @@ static co_status sum_pairs(co_allreduce *all, co_reduction *out, co_error *err)
         CO_TRY(co_allreduce_send(all, grads, bytes, rank ^ bit, err));
         CO_TRY(co_allreduce_finish(all, err));
         bool first = (rank & bit) == 0;
-        for (int i = 0; i < all->tensor_count; i++) {
+        for (int i = 0; i < all->tensor_count && !all->comm->sizes_only; i++) {
             size_t offset = all->tensors[i].offset;
             size_t count = all->tensors[i].count;
             co_adasum(count, (first ? grads : all->inbox) + offset,
                       (first ? all->inbox : grads) + offset);
         }
-        if (!first) {
+        if (!first && !all->comm->sizes_only) {
             memcpy(grads, all->inbox, bytes);
         }
     }
@@ -98,7 +99,8 @@ co_status co_allreduce_open_adasum(co_allreduce *all, co_error *err)
     void *block = NULL;
     all->form = &form;
     CO_TRY(co_allreduce_reserve(all, 2, err));
-    CO_TRY(co_alloc(all->floats, sizeof(float), "gradients of other workers", &block, err));
+    CO_TRY(co_comm_alloc(all->comm, all->floats, sizeof(float), "gradients of other workers", &block,
+                         err));
     all->inbox = block;
     return CO_OK;
 }

@@ -20,7 +20,7 @@ static co_status send_range(co_allreduce *all, co_range range, int to, co_error 
         return co_allreduce_send(all, grads, count * sizeof(float), to, err);
     }
     uint16_t *wire = all->wire_out + (range.begin - co_region_of(all, all->member).begin);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && !all->comm->sizes_only; i++) {
         wire[i] = co_bf16_of(grads[i]);
     }
     return co_allreduce_send(all, wire, count * sizeof(uint16_t), to, err);
@@ -37,7 +37,7 @@ static co_status receive(co_allreduce *all, float *floats, size_t place, size_t 
 
 static void from_wire(const co_allreduce *all, size_t place, size_t count, float *out)
 {
-    for (size_t i = 0; all->options.bf16 && i < count; i++) {
+    for (size_t i = 0; all->options.bf16 && !all->comm->sizes_only && i < count; i++) {
         out[i] = co_bf16_value(all->wire_in[place + i]);
     }
 }
@@ -46,6 +46,9 @@ static void from_wire(const co_allreduce *all, size_t place, size_t count, float
 
 static void add_parts(const co_allreduce *all, int count, co_range range, bool last)
 {
+    if (all->comm->sizes_only) {
+        return;
+    }
     const co_tree tree = {
         .parts = all->parts,
         .ranks = count,
@@ -217,12 +220,15 @@ static co_status open_messages(co_allreduce *all, co_error *err)
     all->bucket_limit = all->tensor_count + 1;
     CO_TRY(co_alloc((size_t)all->bucket_limit, sizeof(co_range), "buckets", &block, err));
     all->buckets = block;
-    CO_TRY(co_alloc(received, sizeof(float), "gradients of other workers", &block, err));
+    CO_TRY(co_comm_alloc(all->comm, received, sizeof(float), "gradients of other workers", &block,
+                         err));
     all->inbox = block;
     if (all->options.bf16) {
-        CO_TRY(co_alloc(received, sizeof(uint16_t), "gradients to send", &block, err));
+        CO_TRY(co_comm_alloc(all->comm, received, sizeof(uint16_t), "gradients to send", &block,
+                             err));
         all->wire_out = block;
-        CO_TRY(co_alloc(received, sizeof(uint16_t), "received gradients", &block, err));
+        CO_TRY(co_comm_alloc(all->comm, received, sizeof(uint16_t), "received gradients", &block,
+                             err));
         all->wire_in = block;
     }
     return CO_OK;

@@ -26,8 +26,11 @@ static float *params_of(const co_allreduce *all, int member)
 co_status co_allreduce_open_window(co_allreduce *all, co_error *err)
 {
     co_model *model = all->base.model;
-    const size_t floats = co_round_up(all->floats, CO_SHARE_UNIT);
+    const size_t floats = all->comm->sizes_only ? 0 : co_round_up(all->floats, CO_SHARE_UNIT);
     CO_TRY(co_window_open(all->comm, SLOT_BYTES + 2 * floats * sizeof(float), &all->window, err));
+    if (all->comm->sizes_only) {
+        return CO_OK; /* what is left are the barriers */
+    }
     float *params = params_of(all, all->member);
     memcpy(params, model->params, all->floats * sizeof(float));
     co_free(model->grads);
@@ -62,7 +65,7 @@ static co_status refresh_others(co_allreduce *all, co_error *err)
 co_status co_allreduce_take_regions(co_allreduce *all, co_error *err)
 {
     CO_TRY(co_window_barrier(all->window, err)); /* all regions are updated */
-    for (int i = 1; i < all->members; i++) {
+    for (int i = 1; i < all->members && !all->comm->sizes_only; i++) {
         int member = (all->member + i) % all->members; /* not all from the same one at once */
         const co_range region = co_region_of(all, member);
         memcpy(all->base.model->params + region.begin, params_of(all, member) + region.begin,

@@ -1,7 +1,5 @@
 #include "train/evaluate.h"
 
-#include <math.h>
-
 static co_status forward(const co_evaluator *evaluator, co_plan *plan, const co_batch *batch,
                          const float *outputs[CO_OUTPUT_COUNT], co_error *err)
 {
@@ -20,13 +18,18 @@ static co_status evaluate_batch(const co_evaluator *evaluator, const co_batch *b
                                 co_score *score, co_error *err)
 {
     const co_plan_table *table = evaluator->plans;
+    const double seconds = evaluator->cost[0] * batch->rows + evaluator->cost[1];
+    if (evaluator->time_only) {
+        co_comm_compute(evaluator->comm, seconds);
+        *score = co_score_blank(score->rows + batch->rows);
+        return CO_OK;
+    }
     co_plan *plan = co_plan_table_find(table, CO_EVAL, batch->rows);
     if (plan == NULL) {
         return co_fail(err, CO_INTERNAL, "no evaluation plan for a batch of %d rows", batch->rows);
     }
     const float *outputs[CO_OUTPUT_COUNT] = {NULL};
     CO_TRY(forward(evaluator, plan, batch, outputs, err));
-    co_comm_compute(evaluator->comm, evaluator->cost[0] * batch->rows + evaluator->cost[1]);
     const float *logits = outputs[CO_OUTPUT_LOGITS];
     const float *features = outputs[CO_OUTPUT_FEATURES];
     int classes = (int)co_output_width(table->model->graph, CO_OUTPUT_LOGITS);
@@ -46,6 +49,8 @@ static co_status evaluate_batch(const co_evaluator *evaluator, const co_batch *b
         }
     }
     score->correct = correct;
+    /* Last: while it passes other ranks of a simulation compute in the same memory. */
+    co_comm_compute(evaluator->comm, seconds);
     return CO_OK;
 }
 
@@ -75,10 +80,12 @@ double co_score_loss(const co_score *score)
 
 double co_score_accuracy(const co_score *score)
 {
-    return score->rows > 0 ? (double)score->correct / (double)score->rows : (double)NAN;
+    bool known = score->rows > 0 && score->correct >= 0;
+    return known ? (double)score->correct / (double)score->rows : (double)NAN;
 }
 
 double co_score_accuracy5(const co_score *score)
 {
-    return score->rows > 0 ? (double)score->correct5 / (double)score->rows : (double)NAN;
+    bool known = score->rows > 0 && score->correct5 >= 0;
+    return known ? (double)score->correct5 / (double)score->rows : (double)NAN;
 }

@@ -2,6 +2,8 @@
 #ifndef CO_TRAIN_EVALUATE_H
 #define CO_TRAIN_EVALUATE_H
 
+#include <math.h>
+
 #include "comm/comm.h"
 #include "continual/agent.h"
 #include "data/loader.h"
@@ -21,10 +23,17 @@ typedef struct co_evaluator {
     co_tta *tta;                /* borrowed; NULL: each sample is seen once, as it is */
     co_predictions *record;     /* borrowed: filled with the logits; NULL: not wanted */
     co_mistakes *mistakes;      /* borrowed: is told of wrong predictions; or NULL */
+    bool time_only;             /* declares the time and computes nothing: a blank score */
 } co_evaluator;
 
 /* One pass; *out is the sum over all samples, each counted once. */
 CO_MUST_CHECK co_status co_evaluate(const co_evaluator *evaluator, co_score *out, co_error *err);
+
+/* Of so many rows that nobody looked at: its means are NaN. */
+static inline co_score co_score_blank(int64_t rows)
+{
+    return (co_score){.loss_sum = (double)NAN, .rows = rows, .correct = -1, .correct5 = -1};
+}
 
 /* Means over the samples of a score; NaN for none. */
 double co_score_loss(const co_score *score);

@@ -71,8 +71,11 @@ static co_status open_own_parts(co_job *job, const co_dataset_info *like, co_err
     const co_settings scaled = co_job_scaled_settings(job);
     CO_TRY(co_schedule_create(&scaled, job->steps_per_epoch, (uint64_t)settings->epochs,
                               &job->schedule, err));
-    CO_TRY(co_optimizer_create(co_schedule_optimizer(job->schedule), job->graph, &job->optimizer,
-                               err));
+    const co_optimizer_kind kind = co_schedule_optimizer(job->schedule);
+    if (job->time_only) {
+        return co_optimizer_create_blank(kind, job->graph, &job->optimizer, err);
+    }
+    CO_TRY(co_optimizer_create(kind, job->graph, &job->optimizer, err));
     CO_TRY(group_parameters(job, err));
     return open_extras(job, err);
 }
@@ -106,6 +109,7 @@ static co_status new_job(const co_settings *settings, co_comm *comm, co_job **ou
     co_job *job = block;
     job->settings = settings;
     job->comm = comm;
+    job->time_only = settings->time_only;
     co_status status = CO_OK;
     if (comm == NULL) {
         status = co_comm_single(&job->own_comm, err);
@@ -224,6 +228,7 @@ static co_status evaluate(co_job *job, co_loader *loader, co_mistakes *mistakes,
         .mistakes = mistakes,
         .comm = job->comm,
         .cost = {job->costs.eval[0], job->costs.eval[1]},
+        .time_only = job->time_only,
     };
     co_score score = {0};
     CO_TRY(co_job_common_stats_begin(job, err));

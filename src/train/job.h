@@ -7,6 +7,7 @@
 #ifndef CO_TRAIN_JOB_H
 #define CO_TRAIN_JOB_H
 
+#include "backend/slab.h"
 #include "comm/comm.h"
 #include "conf/conf.h"
 #include "continual/agent.h"
@@ -38,7 +39,8 @@ typedef struct co_job {
     co_subset train_subset;
     co_subset validation_subset;
     co_pixel_map pixels;
-    char *network; /* text of the network file; NULL for a built-in model */
+    co_slab_pool *slabs; /* of all ranks of a process, kept by the first; NULL: this one is alone */
+    char *network;       /* text of the network file; NULL for a built-in model */
     size_t network_bytes;
     co_graph *graph;
     co_backend *backend;
@@ -64,6 +66,7 @@ typedef struct co_job {
     float *own_stats; /* (statistics) this worker's, while all use common ones; or NULL */
     float *gathered;  /* (parameters) gradients of a step's batches; NULL without --accumulate */
     co_costs costs;   /* declared computing time; all 0 but in a simulation */
+    bool time_only;   /* a simulation that computes nothing and reads no samples */
     uint32_t steps_per_epoch;
     uint64_t steps_total;
 } co_job;

@@ -65,7 +65,8 @@ static co_status open_data(co_job *job, co_error *err)
         return co_fail(err, CO_DATA, "%s: there is one class only, %s: nothing to learn",
                        settings->dataset_dir, info->class_names[0]);
     }
-    return co_normalise(job->dataset, rule_of(settings, info), &job->pixels, err);
+    const co_normalise_rule rule = job->time_only ? CO_NORMALISE_NONE : rule_of(settings, info);
+    return co_normalise(job->dataset, rule, &job->pixels, err);
 }
 
 co_status co_job_open_no_data(co_job *job, const co_dataset_info *like, co_error *err)
@@ -78,7 +79,16 @@ co_status co_job_open_no_data(co_job *job, const co_dataset_info *like, co_error
 typedef struct opened {
     co_dataset *dataset;
     co_pixel_map pixels;
+    co_slab_pool *slabs;
 } opened;
+
+static co_status open_common(co_job *job, co_error *err)
+{
+    void *block = NULL;
+    CO_TRY(co_alloc(1, sizeof(co_slab_pool), "memory of the plans", &block, err));
+    job->slabs = block;
+    return open_data(job, err);
+}
 
 co_status co_job_open_data(co_job *job, co_error *err)
 {
@@ -86,14 +96,15 @@ co_status co_job_open_data(co_job *job, co_error *err)
         return open_data(job, err);
     }
     opened common = {0};
-    co_status status = job->comm->rank == 0 ? open_data(job, err) : CO_OK;
+    co_status status = job->comm->rank == 0 ? open_common(job, err) : CO_OK;
     CO_TRY(co_comm_agree(job->comm, status, err));
     if (job->comm->rank == 0) {
-        common = (opened){job->dataset, job->pixels};
+        common = (opened){job->dataset, job->pixels, job->slabs};
     }
     CO_TRY(co_comm_broadcast(job->comm, &common, sizeof(common), 0, err));
     job->dataset = common.dataset;
     job->pixels = common.pixels;
+    job->slabs = common.slabs;
     return CO_OK;
 }
 
@@ -104,6 +115,10 @@ void co_job_close_data(co_job *job)
     if (job->comm->one_process && !co_comm_alone(job->comm) && job->dataset != NULL) {
         (void)!co_comm_barrier(job->comm, &ignored);
         job->dataset = job->comm->rank == 0 ? job->dataset : NULL;
+    }
+    if (job->slabs != NULL && job->comm->rank == 0) {
+        co_slab_pool_free(job->slabs);
+        co_free(job->slabs);
     }
     co_dataset_close(job->dataset);
 }
@@ -169,6 +184,7 @@ co_status co_job_open_train_loader(co_job *job, co_error *err)
         .threads = co_job_loader_threads(job),
         .seed = settings->seed,
         .augment = augment_of(job),
+        .counts_only = job->time_only,
     };
     return co_loader_create(job->dataset, &options, &job->train_loader, err);
 }
@@ -189,6 +205,7 @@ static co_loader_options evaluation_options(const co_job *job, co_split split)
         .once = true,
         .depth = 1,
         .seed = job->settings->seed,
+        .counts_only = job->time_only,
     };
 }
 

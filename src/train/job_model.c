@@ -1,4 +1,5 @@
 /* The model side of a job: threads, backend, graph, flat buffers and plans. */
+#include "backend/blank.h"
 #include "base/alloc.h"
 #include "base/file.h"
 #include "conf/yaml.h"
@@ -55,8 +56,15 @@ co_status co_job_open_model(co_job *job, co_error *err)
     };
     co_graph_choose_norms(job->graph, &norms);
     CO_TRY(co_team_create(co_job_threads(settings), &job->team, err));
-    CO_TRY(co_job_backend(settings, job->team, &job->backend, err));
+    CO_TRY(job->time_only ? co_blank_backend_create(job->team, &job->backend, err)
+                          : co_job_backend(settings, job->team, &job->backend, err));
+    /* A plan that calls out to other ranks in the middle of a pass needs its memory for itself. */
+    bool calls_out = settings->bn_workers == CO_CONF_BN_WORKERS_SYNC;
+    job->backend->slabs = calls_out ? NULL : job->slabs;
     CO_TRY(job->backend->ops->model_create(job->backend, job->graph, &job->model, err));
+    if (job->time_only) {
+        return CO_OK;
+    }
     co_graph_init_params(job->graph, settings->seed, job->model->params);
     co_graph_init_stats(job->graph, job->model->stats);
     return job->backend->ops->refresh(job->model, 0, job->graph->param_floats, err);
@@ -65,7 +73,7 @@ co_status co_job_open_model(co_job *job, co_error *err)
 static co_status open_tta(co_job *job, int rows, co_error *err)
 {
     const co_dataset_info *info = co_dataset_describe(job->dataset);
-    if (job->settings->tta == CO_CONF_TTA_NONE) {
+    if (job->settings->tta == CO_CONF_TTA_NONE || job->time_only) {
         return CO_OK;
     }
     if (info->height == 1 || info->width == 1) {

@@ -147,12 +147,22 @@ static co_status open_norms(co_job *job, co_error *err)
     CO_TRY(co_norm_exchange_open(job->comm, doubles, job->settings->shared_memory,
                                  &job->strategy->exposed_seconds, &job->norms, err));
     job->plans.sync = co_norm_exchange_sync(job->norms);
+/* What the strategies ask for at most: all gradients, and one share from each worker. */
+static co_status count_sizes_only(co_job *job, co_error *err)
+{
+    const size_t slack = 64 * ((size_t)job->comm->size + 1);
+    const size_t floats = job->graph->param_floats + slack;
+    CO_TRY(co_comm_sizes_only(job->comm, floats * sizeof(float), err));
+    job->model->grads = job->comm->blank;
     return CO_OK;
 }
 
 co_status co_job_open_strategy(co_job *job, co_error *err)
 {
     const co_settings *settings = job->settings;
+    if (job->time_only) {
+        CO_TRY(count_sizes_only(job, err));
+    }
     if (co_comm_alone(job->comm)) {
         return co_strategy_local(job->model, job->optimizer, &job->strategy, err);
     }

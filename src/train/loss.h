@@ -12,7 +12,7 @@
 typedef struct co_score {
     double loss_sum; /* of the rows' losses, unweighted (smoothed where the term is) */
     int64_t rows;
-    int64_t correct;  /* label = largest logit (the first one of equals) */
+    int64_t correct;  /* label = largest logit (the first one of equals); below 0: unknown */
     int64_t correct5; /* label among the min(5, classes) largest */
 } co_score;
 

@@ -60,6 +60,34 @@ static double backward_cost(const worker *w, const part *p)
     return batch_cost(w, p->rows) * 2.0 / 3.0;
 }
 
+/* Ranks of one process share the memory that plans compute in: a rank of a simulation computes the
+ * whole gradient before its declared time passes, and with it the turn of others comes. */
+static bool computes_at_once(const worker *w)
+{
+    return w->job->comm->one_process;
+}
+
+static co_status run_phase(worker *w, co_plan *plan, int index, const part *p, co_error *err)
+{
+    int count = 0;
+    const co_phase *phases = w->ops->phases(plan, &count);
+    CO_TRY(w->ops->backward(plan, index, err));
+    if (!(p->first && p->last) && !w->job->time_only) {
+        gather(w, &phases[index], p);
+    }
+    return CO_OK;
+}
+
+static co_status run_all_phases(worker *w, co_plan *plan, const part *p, co_error *err)
+{
+    int count = 0;
+    (void)w->ops->phases(plan, &count);
+    for (int i = 0; i < count; i++) {
+        CO_TRY(run_phase(w, plan, i, p, err));
+    }
+    return CO_OK;
+}
+
 static co_status backward(worker *w, co_plan *plan, const part *p, const step_report *report,
                           co_error *err)
 {
@@ -74,11 +102,10 @@ static co_status backward(worker *w, co_plan *plan, const part *p, const step_re
     int count = 0;
     const co_phase *phases = w->ops->phases(plan, &count);
     for (int i = 0; i < count; i++) {
-        CO_TRY(w->ops->backward(plan, i, err));
-        co_comm_compute(w->job->comm, backward_cost(w, p) * phases[i].share);
-        if (!(p->first && p->last)) {
-            gather(w, &phases[i], p);
+        if (!computes_at_once(w)) {
+            CO_TRY(run_phase(w, plan, i, p, err));
         }
+        co_comm_compute(w->job->comm, backward_cost(w, p) * phases[i].share);
         if (p->last) {
             uint64_t ready = co_track_now(track);
             CO_TRY(strategy->ops->ready(strategy, phases[i].offset, phases[i].count, err));
@@ -89,20 +116,14 @@ static co_status backward(worker *w, co_plan *plan, const part *p, const step_re
     return CO_OK;
 }
 
-/* Forward, loss, backward: after the last batch of a step its gradient is in the model. */
-static co_status compute_gradient(worker *w, const co_batch *batch, const part *p,
-                                  step_report *report, co_error *err)
+static co_status run_forward(worker *w, co_plan *plan, const co_batch *batch, const part *p,
+                             step_report *report, co_error *err)
 {
     co_agent *agent = w->job->agent;
-    co_plan *plan = co_plan_table_find(&w->job->plans, CO_TRAIN, batch->rows);
-    if (plan == NULL) {
-        return co_fail(err, CO_INTERNAL, "no training plan for a batch of %d rows", batch->rows);
-    }
-    co_track *track = co_worker_track(w);
+    co_track *track = computes_at_once(w) ? NULL : co_worker_track(w);
     uint64_t begin = co_track_now(track);
     co_comm_at(w->job->comm, w->progress->step + 1, "forward");
     CO_TRY(w->ops->forward(plan, batch, err));
-    co_comm_compute(w->job->comm, batch_cost(w, batch->rows) / 3.0);
     co_track_end(track, begin, "forward", "forward");
     begin = co_track_now(track);
     co_loss_term terms[CO_MAX_LOSS_TERMS];
@@ -113,6 +134,29 @@ static co_status compute_gradient(worker *w, const co_batch *batch, const part *
     co_track_end(track, begin, "loss", "loss");
     double rows = (double)p->rows + (double)p->rows_before;
     report->loss += (loss - report->loss) * (p->rows / rows);
+    return CO_OK;
+}
+
+/* Forward, loss, backward: after the last batch of a step its gradient is in the model. */
+static co_status compute_gradient(worker *w, const co_batch *batch, const part *p,
+                                  step_report *report, co_error *err)
+{
+    co_plan *plan = co_plan_table_find(&w->job->plans, CO_TRAIN, batch->rows);
+    if (plan == NULL) {
+        return co_fail(err, CO_INTERNAL, "no training plan for a batch of %d rows", batch->rows);
+    }
+    co_track *track = co_worker_track(w);
+    uint64_t begin = co_track_now(track);
+    if (w->job->time_only) {
+        report->score = co_score_blank(report->score.rows + batch->rows);
+    } else {
+        CO_TRY(run_forward(w, plan, batch, p, report, err));
+    }
+    if (computes_at_once(w)) {
+        CO_TRY(run_all_phases(w, plan, p, err));
+        co_comm_compute(w->job->comm, batch_cost(w, batch->rows) / 3.0);
+        co_track_end(track, begin, "forward", "forward");
+    }
     return backward(w, plan, p, report, err);
 }
 
@@ -163,6 +207,9 @@ static co_status update(worker *w, step_report *report, co_error *err)
     if (job->ema != NULL) {
         co_ema_update(job->ema);
     }
+    if (job->time_only) { /* what was not computed is absent, not 0 */
+        report->loss = report->gradient_norm = (double)NAN;
+    }
     co_track_end(track, begin, "update", "update");
     return CO_OK;
 }
@@ -207,6 +254,9 @@ static co_status train_step(worker *w, uint32_t index, step_report *report, co_e
 static double weight_norm(const worker *w)
 {
     const co_model *model = w->job->model;
+    if (w->job->time_only) {
+        return (double)NAN;
+    }
     return sqrt(w->ops->sum_squares(model->backend, model->graph->param_floats, model->params));
 }
 
@@ -456,7 +506,7 @@ static co_status stop_here(worker *w, co_error *err)
  * has read it, where there is one. */
 static co_status check_test_samples(worker *w, co_error *err)
 {
-    if (w->progress->result.epochs > 1 || !w->job->settings->evaluate) {
+    if (w->progress->result.epochs > 1 || !w->job->settings->evaluate || w->job->time_only) {
         return CO_OK;
     }
     return co_dataset_require(w->job->dataset, CO_SPLIT_TEST, err);

@@ -2,6 +2,7 @@
  *     probe time SECONDS    each rank declares that much computing and prints how long it took
  *     probe push BYTES      all ranks push marked buffers to rank 0, and change them afterwards
  *     probe collect COUNT   sums, gathers and broadcasts against what they must give
+ *     probe overlap BYTES   a sum alone, and one that begins in the middle of computing
  *     probe window BYTES    shared memory inside a host, and its barrier
  *     probe agree RANK      that rank fails; all must hear of it
  *     probe apart RANK      that rank takes part in another collective than the rest
@@ -109,6 +110,39 @@ static co_status try_collect(co_comm *comm, size_t count, co_error *err)
     return told == 4711 ? CO_OK : co_fail(err, CO_FAILED, "%d was broadcast", told);
 }
 
+static double since(const co_comm *comm, uint64_t start_ns)
+{
+    return (double)(co_clock_ns(&comm->clock) - start_ns) / 1e9;
+}
+
+static co_status try_overlap(co_comm *comm, size_t bytes, co_error *err)
+{
+    enum { PIECES = 100 };
+    const double computing = 0.02;
+    size_t count = bytes / sizeof(float);
+    void *block = NULL;
+    co_request request = {0};
+    CO_TRY(co_comm_sizes_only(comm, bytes, err));
+    CO_TRY(co_comm_alloc(comm, count, sizeof(float), "numbers", &block, err));
+    uint64_t start = co_clock_ns(&comm->clock);
+    CO_TRY(co_comm_start_sum(comm, block, count, &request, err));
+    CO_TRY(co_comm_wait(comm, &request, 1, err));
+    double alone = since(comm, start);
+    start = co_clock_ns(&comm->clock);
+    for (int i = 0; i < PIECES; i++) {
+        if (i == PIECES / 2) {
+            CO_TRY(co_comm_start_sum(comm, block, count, &request, err));
+        }
+        co_comm_compute(comm, computing / PIECES);
+        co_comm_progress(comm, &request, 1);
+    }
+    double computed = since(comm, start);
+    CO_TRY(co_comm_wait(comm, &request, 1, err));
+    printf("alone %.4f computing %.4f together %.4f\n", alone, computed, since(comm, start));
+    co_comm_free(comm, block);
+    return CO_OK;
+}
+
 static co_status try_window(co_comm *comm, size_t bytes, co_error *err)
 {
     co_window *window = NULL;
@@ -196,6 +230,9 @@ static co_status run(co_comm *comm, const char *what, const char *value, co_erro
     }
     if (strcmp(what, "collect") == 0) {
         return try_collect(comm, number, err);
+    }
+    if (strcmp(what, "overlap") == 0) {
+        return try_overlap(comm, number, err);
     }
     if (strcmp(what, "window") == 0) {
         return try_window(comm, number, err);

@@ -28,12 +28,13 @@ printf 'a-0\nb-0\n' >"$folder/two"
 seq -f 'a-%g' 0 15 >"$folder/sixteen"
 printf 'a-0\na-0\na-1\na-1\n' >"$folder/shared"
 
+exact=() # flags: the platform's own numbers
 sim() { # HOSTS RANKS arguments...
     local hosts=$1 ranks=$2
     shift 2
     timeout 100 smpirun -np "$ranks" -platform "$folder/platform.xml" -hostfile "$folder/$hosts" \
         --cfg=smpi/simulate-computation:no --cfg=smpi/privatization:no \
-        --log=root.thres:warning "$probe" "$@" 2>&1
+        --log=root.thres:warning "${exact[@]}" "$probe" "$@" 2>&1
 }
 expect() { # LINES WORDS, of the text in said
     if [ "$(grep -cF -- "$2" <<<"$said")" -ne "$1" ]; then
@@ -51,6 +52,18 @@ said=$(sim sixteen 16 push 45000000)
 expect 16 " OK"
 said=$(sim sixteen 16 collect 100003)
 expect 16 "of 16: OK"
+for ranks in 1 2 3 7 11 13; do
+    said=$(sim sixteen "$ranks" collect 100003)
+    expect "$ranks" "of $ranks: OK"
+done
+# 45 MB between two ranks take 2 x 22.5 MB / 1.25 GB/s = 36 ms and latencies; the sum is
+# complete 26 ms after the computing:
+# half of the 20 ms of computing is over when they begin.
+exact=(--cfg=smpi/test:0 --cfg=network/model:SMPI --cfg=network/crosstraffic:no
+    --cfg=smpi/bw-factor:0:1 --cfg=smpi/lat-factor:0:1)
+said=$(sim sixteen 2 overlap 45000000)
+exact=()
+expect 2 "alone 0.0361 computing 0.0200 together 0.0461"
 said=$(sim shared 4 window 100000)
 expect 2 "host 0 of 2: OK"
 expect 2 "host 1 of 2: OK"

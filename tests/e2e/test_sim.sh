@@ -82,6 +82,71 @@ between "$(number communication_ms_per_step "$TMP/narrow/summary.json")" \
     "$(awk -v s="$(seconds narrow)" 'BEGIN { print (s / 20 - 0.042) * 1001 }')"
 [ "$(weights first)" = "$(weights narrow)" ] || fail "the network changes the weights"
 
+# Without the arithmetic: the same events and messages, and the same virtual time but for
+# nanoseconds, which clocks are rounded to.
+untimed() { # DIR: its metrics without what only arithmetic gives
+    sed -E 's/,"(loss|running_loss|accuracy|accuracy5|gradient_norm|weight_norm)":[^,}]*//g
+            s/,"test_(accuracy|loss)":[^,}]*//g; s/,"seconds":[^,}]*//' "$TMP/$1/metrics.jsonl"
+}
+both() { # arguments...
+    rm -rf "$TMP/full" "$TMP/time"
+    sim full "${cost[@]}" "$@"
+    sim time "${cost[@]}" --time-only "$@"
+    cmp <(untimed full) <(untimed time) || fail "other times without arithmetic: $*"
+    awk -v a="$(seconds full)" -v b="$(seconds time)" \
+        'BEGIN { d = a - b; exit !(a > 0 && d < 1e-7 && d > -1e-7) }' || fail "other seconds: $*"
+    ! grep -q -e loss -e accuracy "$TMP/time/metrics.jsonl" || fail "a score of nothing: $*"
+    grep -q '"event":"step"' "$TMP/time/metrics.jsonl" || fail "no steps: $*"
+    [ ! -e "$TMP/time/model.safetensors" ] || fail "weights that nobody computed: $*"
+}
+both --workers 5
+both --workers 4 --reduce fast --bucket-mib 0.05 --eval-cost "[0.001, 0.001]" --evaluate
+both --workers 3 --reduce fast --accumulate 2 --bf16-allreduce
+both --workers 4 --cluster "{per_host: 4}"
+both --workers 1 --reduce fast
+grep -q '"train_loss": null' "$TMP/time/summary.json" || fail "a loss of a simulation of times"
+
+# 244 KB in 0.05 MiB buckets: those of the first phases travel while backward goes on, so that less
+# is waited for than with one bucket at the end.
+waited() { # BUCKET
+    rm -rf "$TMP/waited"
+    sim waited --workers 4 --reduce fast --time-only --bucket-mib "$1" "${cost[@]}" \
+        --cluster "{bandwidth: 1Gbps}"
+    number communication_ms_per_step "$TMP/waited/summary.json"
+}
+awk -v late="$(waited 64)" -v early="$(waited 0.05)" 'BEGIN { exit !(early < 0.7 * late) }' ||
+    fail "messages do not travel while backward computes"
+
+# The curve. A step with one worker takes 0.042 s; the formula of the ring adds, for 4 workers,
+# 2 x 3 messages of 40 us and 2 x 3/4 of 246,824 bytes at 1.25 GB/s: 0.0005361888 s.
+expect 0 "curve.csv" "$COHORT" sim --curve "[1, 2, 4]" --time-only --batch-size 32 --max-steps 2 \
+    "${cost[@]}" --run-dir "$TMP/curve"
+cut -d, -f1,6 "$TMP/curve/curve.csv" >"$TMP/rings"
+printf 'workers,ring_seconds_per_step\n1,0.042000000\n2,0.042277459\n4,0.042536189\n' |
+    cmp - "$TMP/rings" || fail "the formula: $(cat "$TMP/rings")"
+# What was simulated: its efficiency is that of its own seconds, and its messages take time too.
+awk -F, 'NR > 1 { d = $4 - 0.042 / $2; if (d > 1e-6 || d < -1e-6 || $4 > 1) exit 1
+        if ($1 > 1 && $4 > 0.999) exit 1 } END { exit NR != 4 }' "$TMP/curve/curve.csv" ||
+    fail "efficiencies: $(cat "$TMP/curve/curve.csv")"
+if command -v gnuplot >/dev/null; then
+    grep -q "<svg" "$TMP/curve/curve.svg" || fail "no picture"
+fi
+expect 2 "begin with 1" "$COHORT" sim --curve "[2, 4]" --run-dir "$TMP/curve" "${cost[@]}"
+expect 2 "begin with 1" "$COHORT" sim --curve "[1, 4, 4]" --run-dir "$TMP/curve" "${cost[@]}"
+expect 2 "add --run-dir" "$COHORT" sim --curve "[1, 4]" "${cost[@]}"
+expect 2 "add --batch-cost" "$COHORT" sim --curve "[1, 4]" --run-dir "$TMP/curve"
+expect 2 "not a platform file" "$COHORT" sim --curve "[1, 4]" --run-dir "$TMP/curve" "${cost[@]}" \
+    --cluster "{platform: a.xml, hostfile: b}"
+
+printf '<platform' >"$TMP/bad.xml"
+printf 'host-0\nhost-1\n' >"$TMP/hosts"
+expect 2 "bad.xml broke off, SimGrid says why above" "$COHORT" sim --workers 2 \
+    --cluster "{platform: $TMP/bad.xml, hostfile: $TMP/hosts}"
+expect 2 "hosts names 2 hosts for 3 workers" "$COHORT" sim --workers 3 \
+    --cluster "{platform: $TMP/bad.xml, hostfile: $TMP/hosts}"
+expect 2 "each needs one" "$COHORT" sim --workers 70 --train-split 0.001 --time-only --no-evaluate
+expect 2 "contradict each other: nothing is computed" "$COHORT" sim --time-only --max-minutes 1
+expect 2 "a cluster has no 'bandwith'" "$COHORT" sim --cluster "{bandwith: 10Gbps}"
 expect 2 "--cluster:1:13: bandwidth must be a number above 0 with its unit" "$COHORT" sim \
     --cluster "{bandwidth: fast}"
 expect 2 "a and b of a x + b, not 3" "$COHORT" sim --batch-cost "[1, 2, 3]"

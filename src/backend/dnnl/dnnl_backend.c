@@ -27,7 +27,7 @@ static void plans_destroy(co_plans *plans)
         co_plan_free(&plans->items[i]);
     }
     co_free(plans->items);
-    co_free(plans->slab);
+    co_slab_free(plans->model->base.backend->slabs, plans->slab);
     co_free(plans);
 }
 
@@ -65,7 +65,8 @@ static co_status compile_all(co_plans *plans, const co_plan_spec *specs, int cou
             plans->slab_bytes = plan->buffers.slab_bytes;
         }
     }
-    CO_TRY(co_slab_alloc(specs, count, plans->slab_bytes, &plans->slab, err));
+    co_slab_pool *slabs = plans->model->base.backend->slabs;
+    CO_TRY(co_slab_alloc(slabs, specs, count, plans->slab_bytes, &plans->slab, err));
     for (int i = 0; i < count; i++) {
         co_plan_bind(&plans->items[i], plans->slab);
     }

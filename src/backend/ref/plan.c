@@ -238,7 +238,7 @@ static co_status take_slab(co_plans *plans, const co_plan_spec *specs, co_error 
                 return co_fail(err, CO_MEMORY, "the plans need more memory than can be addressed");
             }
             void *block = NULL;
-            CO_TRY(co_slab_alloc(specs, plans->count, a.used, &block, err));
+            CO_TRY(co_slab_alloc(NULL, specs, plans->count, a.used, &block, err));
             plans->slab = block;
             memcpy(plans->bytes, a.bytes, sizeof(a.bytes));
             a = (arena){.slab = block};

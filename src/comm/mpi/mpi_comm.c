@@ -102,8 +102,8 @@ static co_status start_receive(co_comm *comm, void *data, size_t bytes, int from
 #ifdef CO_COMM_SIM
 
 /* SimGrid's collectives that do not block are linear in the ranks, quadratic to wait for, and
- * MPI_Iallreduce sends from the very buffer that it sums into, and so mixes them. Hence all of
- * them block, and a sum is complete when it has begun: overlap is not simulated. */
+ * MPI_Iallreduce sends from the very buffer that it sums into, and so mixes them. Hence these
+ * block, and sums are our own: mpi_sum.c. */
 static co_status broadcast(co_comm *comm, void *data, size_t bytes, int root, co_error *err)
 {
     (void)comm;
@@ -120,10 +120,31 @@ static co_status gather(co_comm *comm, const void *mine, size_t bytes, void *all
 
 static co_status start_sum(co_comm *comm, float *data, size_t count, co_request *out, co_error *err)
 {
-    (void)comm;
-    int code = MPI_Allreduce(MPI_IN_PLACE, data, (int)count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
-    *out = (co_request){.peer = -1};
-    return co_mpi_check(code, "sum", err);
+    co_sim_sum *sum = NULL;
+    CO_TRY(co_sim_sum_start(mpi_of(comm), data, count, &sum, err));
+    *out = (co_request){.handle = sum, .peer = -1};
+    return CO_OK;
+}
+
+/* SimGrid copies nothing between buffers of this kind. The block is nobody's own: it is never read
+ * nor written. */
+static co_status share_blank(co_comm *comm, size_t bytes, void **out, co_error *err)
+{
+    void *blank = comm->rank == 0 ? SMPI_SHARED_MALLOC(bytes) : NULL;
+    CO_TRY(broadcast(comm, &blank, sizeof(blank), 0, err));
+    *out = blank;
+    return blank != NULL ? CO_OK
+                         : co_fail(err, CO_MEMORY, "cannot reserve %zu bytes for messages", bytes);
+}
+
+static void leave_blank(co_comm *comm)
+{
+    if (comm->blank != NULL) {
+        MPI_Barrier(MPI_COMM_WORLD);
+        if (comm->rank == 0) {
+            SMPI_SHARED_FREE(comm->blank);
+        }
+    }
 }
 
 #else
@@ -181,6 +202,14 @@ static co_status start_sum(co_comm *comm, float *data, size_t count, co_request 
     return started(code, request, -1, "sum", out, err);
 }
 
+static co_status share_blank(co_comm *comm, size_t bytes, void **out, co_error *err)
+{
+    (void)comm;
+    (void)bytes;
+    (void)out;
+    return co_fail(err, CO_UNSUPPORTED, "messages without content exist in a simulation only");
+}
+
 #endif
 
 /* ---- life ---- */
@@ -198,6 +227,10 @@ static void leave(co_comm *comm)
 {
     mpi_comm *mpi = mpi_of(comm);
     co_mpi_tell_close(comm);
+#ifdef CO_COMM_SIM
+    leave_blank(comm);
+    co_sim_sums_free(mpi);
+#endif
     MPI_Comm_free(&mpi->host_comm);
     MPI_Finalize();
     free_all(mpi);
@@ -228,6 +261,7 @@ static const co_comm_ops mpi_ops = {
     .window_close = co_mpi_window_close,
     .window_barrier = co_mpi_window_barrier,
     .compute = compute,
+    .share_blank = share_blank,
 };
 
 /* Hosts are numbered by their lowest ranks: rank r tells that of its own host. */

@@ -20,6 +20,8 @@ typedef struct mpi_comm {
     co_pulse told;
     uint64_t told_ns;
     double reference_flops; /* per second of the host that computing time is declared for */
+    struct co_sim_sum *free_sums; /* of a simulation: mpi_sum.c */
+    uint64_t sums;                /* that were begun */
 } mpi_comm;
 
 static inline mpi_comm *mpi_of(co_comm *comm)
@@ -41,6 +43,15 @@ void co_mpi_tell_close(co_comm *comm);
 co_status co_mpi_late(const co_comm *comm, int peer, co_error *err);
 /* CO_PEER with MPI's own words unless code is MPI_SUCCESS. */
 co_status co_mpi_check(int code, const char *what, co_error *err);
+
+/* mpi_sum.c: the sums of a simulation. One that was started is given back by its wait. */
+enum { CO_SIM_SUMS = 256 }; /* that are waited for at a time */
+typedef struct co_sim_sum co_sim_sum;
+co_status co_sim_sum_start(mpi_comm *comm, float *data, size_t count, co_sim_sum **out,
+                           co_error *err);
+co_status co_sim_sum_progress(co_sim_sum *sum, co_error *err);
+co_status co_sim_sum_wait(co_sim_sum *const *sums, int count, co_error *err);
+void co_sim_sums_free(mpi_comm *comm);
 
 /* co_window.c */
 co_status co_mpi_window_open(co_comm *comm, size_t bytes, co_window **out, co_error *err);

@@ -1,0 +1,14 @@
+/* What the two forms of cohort sim share: one simulation, or one after the other (--curve). */
+#ifndef CO_CLI_SIM_H
+#define CO_CLI_SIM_H
+
+#include "cli/cli.h"
+
+/* Simulates this command line with so many workers; more: words to be added to it
+ * (NULL-terminated). silent: what the simulation prints is left out, but for faults. A fault that
+ * it has told comes back without a text. */
+CO_MUST_CHECK co_status co_cli_sim_run(const co_cli *cli, int workers, const char *const *more,
+                                       bool silent, co_error *err);
+CO_MUST_CHECK co_status co_cli_sim_curve(co_cli *cli, co_error *err);
+
+#endif
