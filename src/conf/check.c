@@ -462,6 +462,14 @@ static co_status check_time_only(const co_conf *conf, co_error *err)
         {CO_ROW_saves_per_epoch, values->saves_per_epoch > 0},
         {CO_ROW_early_stop, values->early_stop > 0},
         {CO_ROW_max_minutes, values->max_minutes > 0.0},
+        {CO_ROW_stop_at_step, values->stop_at_step > 0},
+        {CO_ROW_checkpoint_every, values->checkpoint_every > 0},
+        {CO_ROW_checkpoint_minutes, values->checkpoint_minutes > 0.0},
+        {CO_ROW_keep_best, values->keep_best > 0},
+        {CO_ROW_resume, values->resume != NULL},
+        {CO_ROW_tb_histograms_every, values->tb_histograms_every > 0},
+        {CO_ROW_tb_images, values->tb_images > 0},
+        {CO_ROW_bn_workers, values->bn_workers == CO_CONF_BN_WORKERS_SYNC},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && values->time_only; i++) {
         if (rows[i].set) {

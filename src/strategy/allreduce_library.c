@@ -99,8 +99,8 @@ co_status co_allreduce_open_adasum(co_allreduce *all, co_error *err)
     void *block = NULL;
     all->form = &form;
     CO_TRY(co_allreduce_reserve(all, 2, err));
-    CO_TRY(co_comm_alloc(all->comm, all->floats, sizeof(float), "gradients of other workers", &block,
-                         err));
+    CO_TRY(co_comm_alloc(all->comm, all->floats, sizeof(float), "gradients of other workers",
+                         &block, err));
     all->inbox = block;
     return CO_OK;
 }

@@ -224,8 +224,8 @@ static co_status open_messages(co_allreduce *all, co_error *err)
                          err));
     all->inbox = block;
     if (all->options.bf16) {
-        CO_TRY(co_comm_alloc(all->comm, received, sizeof(uint16_t), "gradients to send", &block,
-                             err));
+        CO_TRY(
+            co_comm_alloc(all->comm, received, sizeof(uint16_t), "gradients to send", &block, err));
         all->wire_out = block;
         CO_TRY(co_comm_alloc(all->comm, received, sizeof(uint16_t), "received gradients", &block,
                              err));

@@ -147,6 +147,9 @@ static co_status open_norms(co_job *job, co_error *err)
     CO_TRY(co_norm_exchange_open(job->comm, doubles, job->settings->shared_memory,
                                  &job->strategy->exposed_seconds, &job->norms, err));
     job->plans.sync = co_norm_exchange_sync(job->norms);
+    return CO_OK;
+}
+
 /* What the strategies ask for at most: all gradients, and one share from each worker. */
 static co_status count_sizes_only(co_job *job, co_error *err)
 {

@@ -19,7 +19,7 @@ typedef struct mpi_comm {
     MPI_Request *tell_requests; /* (size) */
     co_pulse told;
     uint64_t told_ns;
-    double reference_flops; /* per second of the host that computing time is declared for */
+    double reference_flops;       /* per second of the host that computing time is declared for */
     struct co_sim_sum *free_sums; /* of a simulation: mpi_sum.c */
     uint64_t sums;                /* that were begun */
 } mpi_comm;
