@@ -3,7 +3,7 @@
 #   make demo      train a small network before your eyes
 #   make test      build, then run all tests
 #   make torture   runs whose n-th file call or allocation fails, for every n (hours)
-#   make SETUP=:   the same without looking for missing packages
+#   make ... SETUP=:   without looking for missing packages
 PREFIX ?= /usr/local
 DESTDIR ?=
 SETUP ?= tools/setup.sh

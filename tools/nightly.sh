@@ -3,7 +3,7 @@
 # (label nightly), clang-tidy on every file, and fuzzing for CO_FUZZ_SECONDS (900) per target.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-tools/setup.sh build test dev
+tools/setup.sh build mpi extra test dev
 
 stage() { printf '\n== nightly: %s\n' "$*"; }
 for compiler in gcc clang; do

@@ -66,8 +66,10 @@ static void print_workers(void)
                      in_path("mpirun") ? "found" : "no: install openmpi-bin (Debian)");
     print_address();
     if (statvfs("/dev/shm", &room) == 0) {
-        co_cli_print_size(stdout, "shared memory free",
-                          (size_t)room.f_bavail * (size_t)room.f_frsize);
+        char size[32];
+        co_text text = co_text_over(size, sizeof(size));
+        co_text_size(&text, (size_t)room.f_bavail * (size_t)room.f_frsize);
+        co_cli_print_row(stdout, "shared memory free", "%s", size);
     } else {
         co_cli_print_row(stdout, "shared memory", "no /dev/shm: workers cannot share memory");
     }
