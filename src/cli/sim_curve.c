@@ -1,5 +1,6 @@
 /* cohort sim --curve: one simulation after the other, each with more workers, and how well they
  * are used; next to it the formula of a ring. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +33,8 @@ typedef struct figures {
     double parameters;
 } figures;
 
-/* A number of our own summary.json, in which every name has a line of its own. */
+/* A number of our own summary.json, in which every name has a line of its own. What a run does not
+ * have is null there: NaN. */
 static co_status read_number(const char *text, const char *name, const char *path, double *out,
                              co_error *err)
 {
@@ -41,6 +43,10 @@ static co_status read_number(const char *text, const char *name, const char *pat
     const char *found = strstr(text, key);
     char *end = NULL;
     double value = found != NULL ? strtod(found + strlen(key), &end) : 0.0;
+    if (found != NULL && strncmp(found + strlen(key), "null", 4) == 0) {
+        *out = (double)NAN;
+        return CO_OK;
+    }
     if (found == NULL || end == found + strlen(key)) {
         return co_fail(err, CO_FAILED, "%s has no number '%s'", path, name);
     }
@@ -68,6 +74,9 @@ static co_status read_figures(const char *folder, figures *out, co_error *err)
         status = read_number(text, wanted[i].name, path, wanted[i].value, err);
     }
     co_free(text);
+    if (isnan(out->communication_ms)) { /* a single worker */
+        out->communication_ms = 0.0;
+    }
     return status;
 }
 

@@ -86,7 +86,8 @@ between "$(number communication_ms_per_step "$TMP/narrow/summary.json")" \
 # nanoseconds, which clocks are rounded to.
 untimed() { # DIR: its metrics without what only arithmetic gives
     sed -E 's/,"(loss|running_loss|accuracy|accuracy5|gradient_norm|weight_norm)":[^,}]*//g
-            s/,"test_(accuracy|loss)":[^,}]*//g; s/,"seconds":[^,}]*//' "$TMP/$1/metrics.jsonl"
+            s/,"test_(accuracy|loss)":[^,}]*//g; s/,"(wall|seconds)":[^,}]*//g' \
+        "$TMP/$1/metrics.jsonl"
 }
 both() { # arguments...
     rm -rf "$TMP/full" "$TMP/time"
