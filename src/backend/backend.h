@@ -43,7 +43,7 @@ typedef struct co_plan_spec {
     int height; /* of the input; 0 = the graph's own */
     int width;
     co_mode mode;          /* an EVAL plan has no backward */
-    bool feature_gradient; /* backward adds co_plan_output_gradient(FEATURES) too */
+    bool feature_gradient; /* backward adds output_gradient(FEATURES) too */
     /* Borrowed: batch norm in training is over the batches of all workers; NULL: over this plan's
      * batch. In the exchange other workers run: with ranks that are simulated in one process, the
      * memory of such plans must be each rank's own. */

@@ -297,9 +297,17 @@ static co_status write_summary(train_command *t, co_error *err)
     return co_rundir_write_summary(t->rundir, entries, sizeof(entries) / sizeof(entries[0]), err);
 }
 
+/* With the statistics that are evaluated; the first worker writes. */
 static co_status save_weights(const train_command *t, co_run_file file, co_error *err)
 {
-    return co_weights_save(&co_files_system, co_rundir_file(t->rundir, file), t->job->model, err);
+    co_job *job = t->job;
+    CO_TRY(co_job_common_stats_begin(job, err));
+    co_status status = t->comm->rank == 0
+                           ? co_weights_save(&co_files_system, co_rundir_file(t->rundir, file),
+                                             job->model, err)
+                           : CO_OK;
+    co_job_common_stats_end(job);
+    return co_comm_agree(t->comm, status, err);
 }
 
 /* With an average of the weights that is the model, and the weights themselves lie beside it. */
@@ -323,10 +331,7 @@ static co_status keep_weights(train_command *t, co_status ended, co_error *err)
     if (ended == CO_FAILED || !t->settings->save_model || t->settings->time_only) {
         return CO_OK;
     }
-    CO_TRY(co_job_common_stats_begin(t->job, err));
-    co_status status = t->comm->rank == 0 ? save_model(t, err) : CO_OK;
-    co_job_common_stats_end(t->job);
-    return status;
+    return save_model(t, err);
 }
 
 /* The rest of the record. It is tried to its end: a run folder must not say "running" for ever. */
@@ -552,7 +557,7 @@ static co_status open_record(train_command *t, co_error *err)
     CO_TRY(co_comm_agree(t->comm, open_checkpoints(t, err), err));
     CO_TRY(co_comm_agree(t->comm, t->comm->rank == 0 ? add_sinks(t, err) : CO_OK, err));
     CO_TRY(co_comm_agree(t->comm, begin_worker_log(t, err), err));
-    return co_monitor_start(t->monitor, err);
+    return co_comm_agree(t->comm, co_monitor_start(t->monitor, err), err);
 }
 
 static co_status run(train_command *t, co_error *err)

@@ -137,7 +137,8 @@ static void list_batch(co_loader *loader, ring_slot *slot)
     bool resting = rest->used > 0 && loader->epoch == rest->epoch && loader->batch >= rest->batch;
     uint32_t size = (uint32_t)loader->options.batch;
     uint32_t first = (loader->batch - (resting ? rest->batch : 0)) * size;
-    uint32_t rows = resting || loader->samples - first > size ? size : loader->samples - first;
+    uint32_t whole = loader->samples < size ? loader->samples : size;
+    uint32_t rows = resting || loader->samples - first > size ? whole : loader->samples - first;
     if (!loader->options.counts_only) {
         list_samples(loader, first, rows, resting, slot->samples);
     }

@@ -37,7 +37,7 @@ typedef struct co_loader_options {
     bool deal_padded;   /* where it does not divide: begin again, or leave out the rest */
     uint32_t replica;   /* 0 where data are partitioned */
     co_augment augment; /* of CO_PIXEL_U8 samples; all zero: none */
-    bool counts_only;   /* batches have their rows and nothing else; nothing is read */
+    bool counts_only;   /* batches have their rows and nothing else; nothing is read; threads 0 */
 } co_loader_options;
 
 /* Waits for the split. Fails with CO_USAGE when there is no whole batch to make, or when the
@@ -62,8 +62,9 @@ CO_MUST_CHECK co_status co_loader_seek(co_loader *loader, uint32_t epoch, uint32
 void co_loader_position(const co_loader *loader, uint32_t *epoch, uint32_t *batch);
 
 /* One epoch of which other workers, or another number of them, took the first `used` entries of the
- * order: from batch `batch` on, whole batches are dealt out of the others, and at the end the order
- * begins again. used 0: there is no such epoch. Before the seek that goes there. */
+ * order: from batch `batch` on, whole batches (or the only one, where an epoch does not fill it)
+ * are dealt out of the others, and at the end the order begins again. used 0: there is no such
+ * epoch. Before the seek that goes there. */
 typedef struct co_loader_rest {
     uint32_t epoch;
     uint32_t batch;

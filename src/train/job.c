@@ -80,18 +80,24 @@ static co_status open_own_parts(co_job *job, const co_dataset_info *like, co_err
     return open_extras(job, err);
 }
 
-static co_status open_training(co_job *job, const co_dataset_info *like, co_error *err)
+static co_status load_and_compile(co_job *job, co_error *err)
 {
     const co_settings *settings = job->settings;
+    if (settings->checkpoint != NULL && settings->resume == NULL) {
+        CO_TRY(co_weights_load(settings->checkpoint, job->model, err));
+    }
+    return co_job_compile(job, true, err);
+}
+
+static co_status open_training(co_job *job, const co_dataset_info *like, co_error *err)
+{
     /* The strategy is opened by all together: who cannot come says so before. */
     CO_TRY(co_comm_agree(job->comm, open_own_parts(job, like, err), err));
     CO_TRY(co_job_compare_data(job, err));
     co_job_read_costs(job);
     CO_TRY(co_job_open_strategy(job, err));
-    if (settings->checkpoint != NULL && settings->resume == NULL) {
-        CO_TRY(co_weights_load(settings->checkpoint, job->model, err));
-    }
-    return co_job_compile(job, true, err);
+    /* It is closed by all together as well: nobody may leave alone. */
+    return co_comm_agree(job->comm, load_and_compile(job, err), err);
 }
 
 static co_status open_evaluation(co_job *job, const char *weights, co_error *err)

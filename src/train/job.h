@@ -36,6 +36,7 @@ typedef struct co_job {
     co_comm *own_comm;
     co_team *team;
     co_dataset *dataset;
+    bool shares_data; /* the set and its map are the first rank's of this process */
     co_subset train_subset;
     co_subset validation_subset;
     co_pixel_map pixels;

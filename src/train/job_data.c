@@ -105,6 +105,7 @@ co_status co_job_open_data(co_job *job, co_error *err)
     job->dataset = common.dataset;
     job->pixels = common.pixels;
     job->slabs = common.slabs;
+    job->shares_data = !co_comm_alone(job->comm);
     return CO_OK;
 }
 
@@ -112,7 +113,7 @@ co_status co_job_open_data(co_job *job, co_error *err)
 void co_job_close_data(co_job *job)
 {
     co_error ignored = {0};
-    if (job->comm->one_process && !co_comm_alone(job->comm) && job->dataset != NULL) {
+    if (job->shares_data) {
         (void)!co_comm_barrier(job->comm, &ignored);
         job->dataset = job->comm->rank == 0 ? job->dataset : NULL;
     }

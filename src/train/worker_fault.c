@@ -140,6 +140,7 @@ static co_status roll_back(worker *w, step_report *report, const char *what, co_
     progress->lr_factor = lr_factor;
     w->mark_images = progress->result.images;
     w->mark_step = progress->step;
+    w->job->strategy->exposed_seconds = 0.0;
     report->rolled_back = true;
     if (w->options->trace != NULL) {
         CO_TRY(co_trace_cut(w->options->trace, progress->trace_rows, err));

@@ -236,6 +236,33 @@ static void test_rest_of_an_epoch(void **state)
     co_dataset_close(set);
 }
 
+/* The same where no worker's share fills a batch: an epoch has one, of the share's size. */
+static void test_rest_smaller_than_a_batch(void **state)
+{
+    enum { WORKERS = 3, SHARE = HELPER_TRAIN / WORKERS, USED = 21, ALL = HELPER_TRAIN };
+    co_error err;
+    uint32_t order[ALL];
+    co_dataset *set = open_set("mnist", *state);
+    co_loader *one = open_loader(set, &(co_loader_options){.batch = ALL, .shuffle = true});
+    memcpy(order, next_batch(one)->samples, sizeof(order));
+    for (uint32_t w = 0; w < WORKERS; w++) {
+        const co_loader_options options = {
+            .batch = ALL, .shuffle = true, .deal = WORKERS, .dealt = w, .deal_padded = true};
+        co_loader *loader = open_loader(set, &options);
+        assert_int_equal(co_loader_batches(loader), 1);
+        co_loader_set_rest(loader, &(co_loader_rest){.used = USED});
+        assert_ok(co_loader_seek(loader, 0, 0, &err), &err);
+        const co_batch *batch = next_batch(loader);
+        assert_int_equal(batch->rows, SHARE);
+        for (uint32_t row = 0; row < SHARE; row++) {
+            assert_int_equal(batch->samples[row], order[(USED + row * WORKERS + w) % ALL]);
+        }
+        co_loader_destroy(loader);
+    }
+    co_loader_destroy(one);
+    co_dataset_close(set);
+}
+
 static void test_bad_options(void **state)
 {
     static const uint32_t outside[] = {HELPER_TRAIN};
@@ -270,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_subset),
         cmocka_unit_test(test_seek),
         cmocka_unit_test(test_rest_of_an_epoch),
+        cmocka_unit_test(test_rest_smaller_than_a_batch),
         cmocka_unit_test(test_bad_options),
     };
     return cmocka_run_group_tests(tests, make_set, folder_remove);

@@ -61,6 +61,10 @@ done
 expect 3 "photos/tulips: this class has no images" "$COHORT" data check "${set[@]}"
 rm -r "$TMP/photos"/{tulips,roses,dandelion,sunflowers}
 expect 3 "there is one class only, daisy" "${run[@]}" --run-dir "$TMP/single"
+if [ -e "$COHORT-sim" ]; then # the first rank opens it for all of them
+    expect 3 "there is one class only, daisy" "$COHORT" sim --workers 3 "${set[@]}" --model cnn2 \
+        --quiet --run-dir "$TMP/simulated"
+fi
 
 if [ -d "$DATA/tiny-imagenet" ]; then
     expect 0 "no faults found" "$COHORT" data check tinyimagenet --dataset-dir "$DATA"

@@ -119,6 +119,12 @@ train bn_local $bn
 train bn_average $bn --bn-workers average
 [ "$(weights bn_local)" != "$(weights bn_average)" ] || fail "--bn-workers changes nothing"
 
+# Likewise those of the averaged weights.
+train ema_local $bn --ema-decay 0.5
+train ema_average $bn --ema-decay 0.5 --bn-workers average
+[ "$(weights ema_local)" != "$(weights ema_average)" ] ||
+    fail "the average's statistics are the first worker's"
+
 # Or all workers' samples are normalised together: then two workers train as one does; the last
 # batches of an epoch are smaller.
 train bn_one ${bn/--workers 2 --batch-size 8/--batch-size 16}

@@ -40,7 +40,7 @@ train 0 whole --workers 4 --batch-size 8
 train 75 four --workers 4 --batch-size 8 --stop-at-step 7
 grep -q preempted "$TMP/four/status" || fail "status: $(cat "$TMP/four/status")"
 expect 0 "  workers                      4" "$COHORT" checkpoint show "$TMP/four"
-for name in two one three again; do
+for name in two one three again large; do
     cp -r "$TMP/four" "$TMP/$name"
 done
 train 0 two --workers 2 --batch-size 16 --resume auto
@@ -59,6 +59,9 @@ train 0 three --workers 3 --batch-size 8 --resume auto
 train 75 again --workers 3 --batch-size 8 --resume auto --stop-at-step 10
 train 0 again --workers 3 --batch-size 8 --resume auto
 same three again
+# Two whose share does not fill a batch take what is left in one step, and then whole epochs.
+train 0 large --workers 2 --batch-size 512 --resume auto
+[ "$(samples large)" = "704 480 480" ] || fail "samples of large batches: $(samples large)"
 
 # Samples of a worker's own.
 train 75 shards --workers 4 --batch-size 8 --partition shard --stop-at-step 20
