@@ -552,7 +552,7 @@ static co_status open_record(train_command *t, co_error *err)
     CO_TRY(co_comm_agree(t->comm, open_checkpoints(t, err), err));
     CO_TRY(co_comm_agree(t->comm, t->comm->rank == 0 ? add_sinks(t, err) : CO_OK, err));
     CO_TRY(co_comm_agree(t->comm, begin_worker_log(t, err), err));
-    return co_monitor_start(t->monitor, err);
+    return co_comm_agree(t->comm, co_monitor_start(t->monitor, err), err);
 }
 
 static co_status run(train_command *t, co_error *err)
