@@ -90,7 +90,11 @@ static void watch(const co_launch *launch, int front)
         (void)kill(-program, SIGKILL);
     }
     co_launch_sweep_place(launch);
-    co_launch_sweep(launch->folder);
+    /* An mpirun that was just starting may have added to it meanwhile. */
+    for (int i = 0; i < 20 && access(launch->folder, F_OK) == 0; i++) {
+        co_launch_sweep(launch->folder);
+        usleep(100000);
+    }
 }
 
 static void become_watcher(const co_launch *launch, int front)
