@@ -114,6 +114,7 @@ co_status co_launch_workers(const co_cli *cli, co_error *err)
         .hosts = cli->conf.values.hosts,
         .ear = {.fd = -1},
         .signals = -1,
+        .held = -1,
     };
     warn_of_crowd(&launch);
     co_status status = run(&launch, err);

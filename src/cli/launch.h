@@ -26,6 +26,8 @@ int co_launch_restarts(void);
 const char *co_launch_reasons(void);
 /* The first thing that a started worker does: it ends when its mpirun does, even by SIGKILL. */
 void co_launch_tie_to_parent(void);
+/* As long as this process lives no other job sweeps this one's folder on this host. */
+void co_launch_hold_folder(void);
 /* From here on the front process, if there is one on this host, sees what this worker is at. */
 CO_MUST_CHECK co_status co_launch_show(co_comm *comm, co_error *err);
 
@@ -42,6 +44,10 @@ void co_launch_report_told(void);
 void co_launch_report_folder(const char *path);
 
 /* ---- the front process ---- */
+
+/* Until the descriptor is closed, here and in all who inherited it, other jobs take the folder for
+ * that of a living one; -1: it is not there. */
+int co_launch_hold(const char *folder);
 
 /* Runs this same command as settings.workers workers and waits for them; where one is lost, again
  * from the newest checkpoint, settings.max_restarts times. Returns their status; where the workers

@@ -1,20 +1,47 @@
 /* The job's folder in shared memory, what the workers leave there, and the run folder. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "cli/launch.h"
 #include "cli/launch_parts.h"
 #include "event/event.h"
 
 #define SHM_FOLDER "/dev/shm"
 #define JOB_PREFIX "cohort-job-"
+
+/* ---- holding ---- */
+
+int co_launch_hold(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)flock(fd, LOCK_SH);
+    }
+    return fd;
+}
+
+void co_launch_hold_folder(void)
+{
+    char folder[CO_LAUNCH_PATH];
+    const char *place = getenv("OMPI_MCA_orte_tmpdir_base"); /* on another host only mpirun tells */
+    bool ours = place != NULL && strncmp(place, SHM_FOLDER "/" JOB_PREFIX,
+                                         sizeof(SHM_FOLDER "/" JOB_PREFIX) - 1) == 0;
+    (void)snprintf(folder, sizeof(folder), "%s", ours ? place : co_launch_folder());
+    if (ours) {
+        *strrchr(folder, '/') = '\0';
+    }
+    (void)co_launch_hold(folder);
+}
 
 /* ---- sweeping ---- */
 
@@ -42,6 +69,18 @@ void co_launch_sweep(const char *folder)
     (void)rmdir(folder);
 }
 
+/* A number says nothing about a process of another host or container; a lock does. */
+static void sweep_unheld(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        co_launch_sweep(folder);
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+}
+
 /* What a job left behind whose front process and watcher were both killed. */
 void co_launch_sweep_dead_jobs(void)
 {
@@ -59,7 +98,7 @@ void co_launch_sweep_dead_jobs(void)
         if (pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH) {
             char path[CO_LAUNCH_PATH];
             (void)snprintf(path, sizeof(path), SHM_FOLDER "/%s", entry->d_name);
-            co_launch_sweep(path);
+            sweep_unheld(path);
         }
     }
     (void)closedir(listing);
@@ -126,6 +165,7 @@ co_status co_launch_open_folder(co_launch *launch, co_error *err)
         return co_fail_errno(err, CO_UNSUPPORTED, errno,
                              "several workers need shared memory: cannot make %s", launch->folder);
     }
+    launch->held = co_launch_hold(launch->folder);
     if (setenv(CO_JOB_FOLDER_VARIABLE, launch->folder, 1) != 0) {
         return co_fail_errno(err, CO_MEMORY, errno, "cannot set %s", CO_JOB_FOLDER_VARIABLE);
     }
@@ -138,6 +178,9 @@ void co_launch_close_folder(co_launch *launch)
 {
     co_pulses_close(&launch->pulses);
     co_launch_sweep(launch->folder);
+    if (launch->held >= 0) {
+        (void)close(launch->held);
+    }
 }
 
 /* What the start before left there is not about this one. */

@@ -45,6 +45,7 @@ typedef struct co_launch {
     int workers;
     const char *hosts; /* NULL: this machine */
     char folder[64];   /* of the job, in /dev/shm */
+    int held;          /* by us and our watcher: nobody else sweeps it */
     char place[80];    /* of this start, in the folder */
     char host[CO_HOST_NAME_SIZE];
     co_pulses pulses;
@@ -72,6 +73,7 @@ typedef struct co_ended {
     int code;    /* its exit code, or 128 and the signal */
     bool killed; /* it itself died by that signal */
     bool late;   /* no worker began before the deadline: it was ended */
+    bool early;  /* the user asked to stop before all workers had begun: it was ended */
 } co_ended;
 
 /* launch_folder.c */
@@ -103,6 +105,8 @@ void co_launch_end_watch(co_launch *launch);
 /* Runs words[0] until it ends; `listen`: with its standard error going through the ear. */
 CO_MUST_CHECK co_status co_launch_run(co_launch *launch, char *words[], bool listen, co_ended *out,
                                       co_error *err);
+/* Within how many seconds a worker must have begun: --deadline, but 30 at least; 0: no matter. */
+double co_launch_start_deadline(const co_launch *launch);
 /* Waits so many seconds, or until the user asks to stop (true). */
 bool co_launch_pause(co_launch *launch, double seconds);
 

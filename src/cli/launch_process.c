@@ -14,6 +14,9 @@
 
 enum { GRACE_SECONDS = 20, FAILED_SECONDS = 3, TICK_MS = 500 };
 
+/* mpirun and the start of a program take that long on a busy machine, whatever the deadline. */
+static const double start_seconds = 30.0;
+
 static double now(void)
 {
     return (double)co_clock_ns(&co_clock_system) / 1e9;
@@ -29,7 +32,10 @@ co_status co_launch_block_signals(co_launch *launch, co_error *err)
     sigaddset(&ours, SIGTERM);
     sigaddset(&ours, SIGUSR1);
     sigaddset(&ours, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &ours, NULL); /* they are read */
+    sigprocmask(SIG_BLOCK, &ours, NULL);                                    /* they are read */
+    if (launch->cli->stop != NULL && atomic_load(launch->cli->stop) != 0) { /* it came before */
+        return co_fail(err, CO_STOPPED, "stopped by a signal before the workers began");
+    }
     launch->signals = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
     if (launch->signals < 0) {
         return co_fail_errno(err, CO_MEMORY, errno, "cannot wait for signals");
@@ -84,7 +90,11 @@ static void watch(const co_launch *launch, int front)
         (void)kill(-program, SIGKILL);
     }
     co_launch_sweep_place(launch);
-    co_launch_sweep(launch->folder);
+    /* An mpirun that was just starting may have added to it meanwhile. */
+    for (int i = 0; i < 20 && access(launch->folder, F_OK) == 0; i++) {
+        co_launch_sweep(launch->folder);
+        usleep(100000);
+    }
 }
 
 static void become_watcher(const co_launch *launch, int front)
@@ -176,6 +186,7 @@ static void become(char *words[], pid_t front, int err_fd)
     if (getppid() != front) { /* it died before that */
         _exit(128 + SIGTERM);
     }
+    co_cli_leave_signals(); /* a handler of ours would swallow what comes before exec */
     unblock_signals();
     int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
     (void)dup2(nothing, 0);
@@ -216,9 +227,23 @@ static int signal_for(int asked)
     return asked == 0 ? SIGUSR1 : asked == 1 ? SIGTERM : SIGKILL;
 }
 
-/* Ctrl-C and TERM: the first asks the workers to finish their step, the second ends them. */
-static void pass_on(co_launch *launch, pid_t program)
+/* Workers of other hosts do not show themselves. */
+static int joined(const co_launch *launch)
 {
+    int count = 0;
+    for (int rank = 0; rank < launch->pulses.count; rank++) {
+        count += atomic_load(&launch->pulses.ranks[rank].pid) != 0;
+    }
+    return launch->hosts != NULL ? launch->workers : count;
+}
+
+/* Ctrl-C and TERM: the first asks the workers to finish their step, the second ends them. */
+static void pass_on(co_launch *launch, pid_t program, bool *early)
+{
+    if (launch->asked == 0 && joined(launch) < launch->workers) {
+        *early = true; /* who has not begun finishes no step */
+        launch->asked = 1;
+    }
     (void)kill(launch->asked > 1 ? -program : program, signal_for(launch->asked));
     launch->asked++;
 }
@@ -235,22 +260,18 @@ static void sleep_until_something(co_launch *launch)
     }
 }
 
-/* Workers of other hosts do not show themselves. */
-static bool any_joined(const co_launch *launch)
+double co_launch_start_deadline(const co_launch *launch)
 {
-    for (int rank = 0; rank < launch->pulses.count; rank++) {
-        if (atomic_load(&launch->pulses.ranks[rank].pid) != 0) {
-            return true;
-        }
-    }
-    return launch->hosts != NULL;
+    const double deadline = launch->cli->conf.values.deadline;
+    return deadline > 0.0 && deadline < start_seconds ? start_seconds : deadline;
 }
 
 static co_ended wait_for(co_launch *launch, pid_t program)
 {
-    const double deadline = launch->cli->conf.values.deadline;
+    const double deadline = co_launch_start_deadline(launch);
     const double begin = now();
     bool began = false;
+    bool early = false;
     double asked_at = 0.0;
     double failed_at = 0.0; /* when a worker told of its failure */
     co_error ignored = {0};
@@ -258,16 +279,17 @@ static co_ended wait_for(co_launch *launch, pid_t program)
         int status = 0;
         if (waitpid(program, &status, WNOHANG) == program) {
             bool killed = WIFSIGNALED(status);
-            return (co_ended){killed ? 128 + WTERMSIG(status) : WEXITSTATUS(status), killed, false};
+            int code = killed ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+            return (co_ended){.code = code, .killed = killed, .early = early && code != 0};
         }
         (void)!co_launch_watch(launch, &ignored); /* somebody may have killed it */
         sleep_until_something(launch);
         for (int more = read_signals(launch); more > 0; more--) {
-            pass_on(launch, program);
+            pass_on(launch, program, &early);
             asked_at = now();
         }
         if (launch->asked > 0 && now() - asked_at > GRACE_SECONDS) {
-            pass_on(launch, program);
+            pass_on(launch, program, &early);
             asked_at = now();
         }
         if (failed_at <= 0.0 && co_launch_failure(launch) != 0) {
@@ -276,14 +298,14 @@ static co_ended wait_for(co_launch *launch, pid_t program)
         if (failed_at > 0.0 && now() - failed_at > FAILED_SECONDS) {
             (void)kill(-program, SIGKILL);
             (void)waitpid(program, NULL, 0);
-            return (co_ended){co_launch_failure(launch), false, false};
+            return (co_ended){.code = co_launch_failure(launch), .early = early};
         }
         if (!began && deadline > 0.0 && now() - begin > deadline) {
             (void)kill(-program, SIGKILL);
             (void)waitpid(program, NULL, 0);
-            return (co_ended){CO_PEER, false, true};
+            return (co_ended){.code = CO_PEER, .late = true};
         }
-        began = began || any_joined(launch);
+        began = began || joined(launch) > 0;
     }
 }
 

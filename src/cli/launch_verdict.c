@@ -140,14 +140,18 @@ void co_launch_judge(co_launch *launch, const co_ended *ended, co_verdict *out)
     *out = (co_verdict){.status = (co_status)ended->code};
     co_text text = co_text_over(out->text, sizeof(out->text));
     const bool by_signal = ended->code > 128 && ended->code <= 128 + SIGRTMAX;
-    if (ended->code == 0 || launch->asked > 1) {
+    if (ended->early) {
+        out->status = CO_STOPPED;
+        co_text_put(&text, "stopped by a signal before the workers began");
+    } else if (ended->code == 0 || launch->asked > 1) {
         out->told = true;
     } else if (ended->late) {
         if (launch->ear.held_length > 0) {
             (void)fputs(launch->ear.held, stderr);
         }
-        co_text_printf(&text, "no worker began within %.0f s (--deadline): mpirun was ended",
-                       launch->cli->conf.values.deadline);
+        co_text_printf(
+            &text, "no worker began within %.0f s (--deadline, 30 s at least): mpirun was ended",
+            co_launch_start_deadline(launch));
     } else if (by_signal && co_launch_failure(launch) == 0) {
         out->status = CO_PEER;
         out->lost = any_joined(launch) || launch->run[0] != '\0';

@@ -28,6 +28,7 @@ typedef struct follower {
     char start[16];   /* its number, as node 0 counts */
     pid_t daemon;     /* 0: none runs */
     char folder[160]; /* for shared memory; "": not made by us */
+    int held;         /* that folder, so that no other job sweeps it here */
     pid_t watcher;
     int watched;        /* the watcher sees it close when we end */
     bool asked_to_stop; /* once, by a signal */
@@ -175,12 +176,16 @@ static co_status make_folder(follower *f, const char *folder, co_error *err)
         return co_fail(err, CO_USAGE, "node 0 names '%.60s' as the folder for shared memory",
                        folder);
     }
-    if (mkdir(folder, 0700) == 0) {
+    bool made = mkdir(folder, 0700) == 0;
+    if (!made && errno != EEXIST) {
+        return co_fail_errno(err, CO_UNSUPPORTED, errno, "cannot make %s", folder);
+    }
+    if (f->held < 0) {
+        f->held = co_launch_hold(folder);
+    }
+    if (made) {
         (void)snprintf(f->folder, sizeof(f->folder), "%s", folder);
         return f->watched < 0 ? start_watcher(f, err) : CO_OK;
-    }
-    if (errno != EEXIST) {
-        return co_fail_errno(err, CO_UNSUPPORTED, errno, "cannot make %s", folder);
     }
     return CO_OK;
 }
@@ -374,11 +379,14 @@ static void remove_folder(const follower *f)
         (void)close(f->watched);
         (void)waitpid(f->watcher, NULL, 0);
     }
+    if (f->held >= 0) {
+        (void)close(f->held);
+    }
 }
 
 co_status co_nodes_follow(co_cli *cli, const co_hello *mine, co_error *err)
 {
-    follower f = {.cli = cli, .mine = mine, .signals = -1, .watched = -1};
+    follower f = {.cli = cli, .mine = mine, .signals = -1, .watched = -1, .held = -1};
     const co_settings *settings = &cli->conf.values;
     CO_TRY(co_meet_find(settings->master_addr, settings->master_port, &f.address, err));
     co_status status = join(&f, err);

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "cli/launch.h"
 #include "cli/nodes.h"
 
 #define RELAY_FOLDER "/dev/shm/cohort-job-%ld.nodes" /* swept as other folders of dead jobs are */
@@ -28,6 +29,7 @@
 typedef struct relay {
     pid_t front;
     co_wire *control;
+    int held; /* the folder: no other job sweeps it */
     int listener;
     co_node *nodes;
     co_wire **agents; /* that of each node, while mpirun has one for it */
@@ -310,7 +312,7 @@ static void run_relay(relay *r, const char *folder)
 
 /* ---- in the front process ---- */
 
-static co_status make_folder(char *folder, size_t size, int *listener, co_error *err)
+static co_status make_folder(char *folder, size_t size, relay *r, co_error *err)
 {
     char path[160];
     char program[4096];
@@ -323,6 +325,7 @@ static co_status make_folder(char *folder, size_t size, int *listener, co_error 
     if (mkdir(folder, 0700) != 0 || symlink(program, path) != 0) {
         return co_fail_errno(err, CO_UNSUPPORTED, errno, "cannot make %s", folder);
     }
+    r->held = co_launch_hold(folder);
     co_relay_socket(folder, at.sun_path, sizeof(at.sun_path));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof(at)) != 0 ||
@@ -334,7 +337,7 @@ static co_status make_folder(char *folder, size_t size, int *listener, co_error 
         sweep(folder);
         return co_fail_errno(err, CO_UNSUPPORTED, code, "cannot make the socket %s", at.sun_path);
     }
-    *listener = fd;
+    r->listener = fd;
     return CO_OK;
 }
 
@@ -374,7 +377,7 @@ static co_status open_control(co_wire **front, co_wire **ours, co_error *err)
 
 co_status co_relay_start(co_node *nodes, int count, co_relay *out, co_error *err)
 {
-    relay r = {.front = getpid(), .nodes = nodes, .count = count, .listener = -1};
+    relay r = {.front = getpid(), .nodes = nodes, .count = count, .listener = -1, .held = -1};
     co_wire *control = NULL;
     co_status status = allocate(&r, err);
     if (status != CO_OK) {
@@ -384,7 +387,7 @@ co_status co_relay_start(co_node *nodes, int count, co_relay *out, co_error *err
     if (status != CO_OK) {
         goto freeing;
     }
-    status = make_folder(out->folder, sizeof(out->folder), &r.listener, err);
+    status = make_folder(out->folder, sizeof(out->folder), &r, err);
     if (status != CO_OK) {
         goto closing;
     }
@@ -408,6 +411,9 @@ co_status co_relay_start(co_node *nodes, int count, co_relay *out, co_error *err
     out->control = control;
     control = NULL;
 closing:
+    if (r.held >= 0) { /* the relay has it */
+        (void)close(r.held);
+    }
     close_wire(&control);
     close_wire(&r.control);
 freeing:

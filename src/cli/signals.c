@@ -25,6 +25,7 @@ const atomic_int *co_cli_catch_signals(void)
 {
     set_handler(SIGINT, on_signal);
     set_handler(SIGTERM, on_signal);
+    set_handler(SIGUSR1, on_signal); /* Slurm's, mpirun's and the front process's: see launch.h */
     set_handler(SIGPIPE, SIG_IGN);
     set_handler(SIGXFSZ, SIG_IGN);
     return &stop_signal;
@@ -34,6 +35,7 @@ void co_cli_leave_signals(void)
 {
     set_handler(SIGINT, SIG_DFL);
     set_handler(SIGTERM, SIG_DFL);
+    set_handler(SIGUSR1, SIG_DFL);
 }
 
 /* Of a worker: where it says that it was ended. */
@@ -51,7 +53,6 @@ const atomic_int *co_cli_catch_worker_signals(const co_comm *comm)
     pulse = comm->pulse;
     set_handler(SIGINT, SIG_DFL);
     set_handler(SIGTERM, on_term);
-    set_handler(SIGUSR1, on_signal);
     return &stop_signal;
 }
 

@@ -102,6 +102,7 @@ static co_status join(co_cli *cli, co_comm **comm, co_error *err)
 {
     if (!cli->engine->simulated) {
         co_launch_tie_to_parent();
+        co_launch_hold_folder();
     }
     co_comm *joined = NULL;
     CO_TRY(cli->engine->open(cli->conf.values.memory_group, &joined, err));
@@ -128,6 +129,7 @@ co_status co_workers_join(co_cli *cli, co_comm **comm, bool *front, co_error *er
     }
     if (started) {
         co_launch_tie_to_parent();
+        co_launch_hold_folder();
     }
     CO_TRY(co_comm_single(comm, err));
     return started ? co_launch_show(*comm, err) : CO_OK;

@@ -8,7 +8,7 @@
  * completes, under a simulation as well: it may not be shared between ranks.
  *
  * Every wait ends: after the deadline with CO_PEER and a message that says who was waited for,
- * in which step and in what. A rank that fails alone ends all others by co_comm_abort; where all
+ * in which step and in what. A rank that fails alone ends all others by co_comm_end; where all
  * ranks are at the same place, co_comm_agree tells everybody.
  */
 #ifndef CO_COMM_COMM_H

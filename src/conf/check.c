@@ -470,6 +470,9 @@ static co_status check_time_only(const co_conf *conf, co_error *err)
         {CO_ROW_tb_histograms_every, values->tb_histograms_every > 0},
         {CO_ROW_tb_images, values->tb_images > 0},
         {CO_ROW_bn_workers, values->bn_workers == CO_CONF_BN_WORKERS_SYNC},
+        {CO_ROW_ema_decay, values->ema_decay > 0.0},
+        {CO_ROW_evaluate_train, values->evaluate_train},
+        {CO_ROW_model_accuracy, values->model_accuracy},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && values->time_only; i++) {
         if (rows[i].set) {

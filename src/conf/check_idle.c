@@ -71,6 +71,7 @@ static size_t rules_of(const co_settings *v, idle_rule out[RULES])
         {CO_ROW_timeline_steps, v->timeline != NULL, "--timeline"},
         {CO_ROW_dirichlet_alpha, v->partition == CO_CONF_PARTITION_DIRICHLET,
          "--partition dirichlet"},
+        {CO_ROW_memory_group, v->shared_memory, "--shared-memory"},
     };
     memcpy(out, rules, sizeof(rules));
     size_t count = sizeof(rules) / sizeof(rules[0]);

@@ -359,6 +359,8 @@ static void test_without_effect(void **state)
          .arguments = {"--best-metric", "test-loss", NULL});
     FAIL("--dirichlet-alpha: has no effect here: it is for --partition dirichlet",
          .arguments = {"--dirichlet-alpha", "0.1", NULL});
+    FAIL("--memory-group: has no effect here: it is for --shared-memory",
+         .arguments = {"--memory-group", "2", "--no-shared-memory", NULL});
     FAIL("--timeline-steps: has no effect here: it is for --timeline",
          .arguments = {"--timeline-steps", "5", NULL});
     co_conf conf;

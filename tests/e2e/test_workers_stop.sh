@@ -64,6 +64,20 @@ ended 4
 grep -q "rank 1 ($(hostname)) was waited for in step .* for 2 s; it was last seen" "$TMP/out" ||
     fail "who hung: $(cat "$TMP/out")"
 grep -q failed "$TMP/hung/status" || fail "status: $(cat "$TMP/hung/status")"
+# While they are being started there is no step to finish: the first signal ends them (143: it came
+# before the program was there).
+for hundredths in 03 05 06 07 09 12; do
+    "$COHORT" train --workers 2 --epochs 1000 --quiet --run-dir "$TMP/early$hundredths" \
+        >"$TMP/out" 2>&1 &
+    pid=$!
+    sleep 0.$hundredths
+    kill -TERM $pid
+    wait $pid
+    code=$?
+    [[ $code = 75 || $code = 143 ]] ||
+        fail "stopped after 0.$hundredths s: exit $code: $(cat "$TMP/out")"
+    [ ! -e "/dev/shm/cohort-job-$pid" ] || fail "/dev/shm/cohort-job-$pid is left behind"
+done
 # Slow, but not lost.
 start slow --deadline 20
 kill -STOP "${ranks[1]}"

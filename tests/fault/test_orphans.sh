@@ -72,6 +72,7 @@ gone 137
 # With both gone nobody sweeps, but the workers end; the next job sweeps.
 start both --workers 2
 trains
+flock -xn "/dev/shm/cohort-job-$pid" true && fail "nobody holds the folder of a running job"
 kill -KILL "$watcher" "$pid"
 wait "$pid" 2>/dev/null
 lost=/dev/shm/cohort-job-$pid
@@ -81,9 +82,20 @@ for _ in $(seq 80); do
     sleep 0.1
 done
 [ -z "$left" ] || fail "front process and watcher killed: $left is left"
+# A running job of another host or container: there is no process of its number here, but somebody
+# holds its folder.
+other=/dev/shm/cohort-job-$((1 << 23 | $$))
+mkdir "$other"
+exec 9<"$other"
+flock -s 9
 start after --workers 2 --max-steps 3 --no-evaluate
 gone 0
 [ ! -e "$lost" ] || fail "$lost was not swept by the next job"
+[ -d "$other" ] || fail "$other, which is held, was swept"
+exec 9<&-
+start last --workers 2 --max-steps 3 --no-evaluate
+gone 0
+[ ! -e "$other" ] || fail "$other was not swept though nobody holds it"
 
 # At any time of a start and of a restart, whoever it is.
 for i in 1 2 3 4; do
