@@ -75,11 +75,6 @@ void co_optimizer_use_groups(co_optimizer *optimizer, co_groups *groups)
     *groups = (co_groups){0};
 }
 
-co_optimizer_kind co_optimizer_which(const co_optimizer *optimizer)
-{
-    return optimizer->kind;
-}
-
 size_t co_optimizer_bytes(const co_optimizer *optimizer)
 {
     return (size_t)buffer_count(optimizer->kind) * optimizer->floats * sizeof(float);

@@ -37,7 +37,6 @@ CO_MUST_CHECK co_status co_optimizer_create(co_optimizer_kind kind, const co_gra
 CO_MUST_CHECK co_status co_optimizer_create_blank(co_optimizer_kind kind, const co_graph *graph,
                                                   co_optimizer **out, co_error *err);
 void co_optimizer_destroy(co_optimizer *optimizer); /* NULL is allowed */
-co_optimizer_kind co_optimizer_which(const co_optimizer *optimizer);
 size_t co_optimizer_bytes(const co_optimizer *optimizer);
 /* Its i-th buffer, as long as the parameters (momentum; first and second moments); NULL after the
  * last. Borrowed. */

@@ -237,18 +237,6 @@ void co_snapshot_destroy(co_snapshot *snapshot)
     co_free(snapshot);
 }
 
-size_t co_snapshot_memory_bytes(const co_snapshot *snapshot)
-{
-    size_t bytes = snapshot->state_bytes + snapshot->files_bytes;
-    for (int i = 0; i < snapshot->slot_count; i++) {
-        bytes += snapshot->slots[i].copy != NULL ? snapshot->slots[i].count * sizeof(float) : 0;
-    }
-    for (int rank = 1; snapshot->others != NULL && rank < snapshot->job->comm->size; rank++) {
-        bytes += snapshot->bytes_of[rank];
-    }
-    return bytes;
-}
-
 /* --- taking ---------------------------------------------------------------------------- */
 
 static void copy_slot(slot *s)

@@ -28,7 +28,6 @@ typedef struct co_snapshot co_snapshot;
 CO_MUST_CHECK co_status co_snapshot_create(co_job *job, co_progress *progress, bool staged,
                                            co_snapshot **out, co_error *err);
 void co_snapshot_destroy(co_snapshot *snapshot); /* NULL is allowed */
-size_t co_snapshot_memory_bytes(const co_snapshot *snapshot);
 
 /* Copies the state as it is now; allocates nothing. All workers together. */
 CO_MUST_CHECK co_status co_snapshot_take(co_snapshot *snapshot, co_error *err);

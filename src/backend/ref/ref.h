@@ -65,12 +65,7 @@ co_status co_ref_exchange_sums(const co_ref_op *op, co_error *err);
 /* Draws the mask of a dropout layer for the rows of `batch`. */
 void co_ref_draw_mask(const co_ref_op *op, const co_batch *batch);
 
-/* Values of all rows before and after the layer. */
-static inline size_t co_ref_in_count(const co_ref_op *op)
-{
-    return (size_t)op->rows * co_shape_count(op->in);
-}
-
+/* Values of all rows after the layer. */
 static inline size_t co_ref_out_count(const co_ref_op *op)
 {
     return (size_t)op->rows * co_shape_count(op->out);
