@@ -123,7 +123,7 @@ typedef struct co_backend_ops {
     co_status (*model_create)(co_backend *backend, const co_graph *graph, co_model **out,
                               co_error *err);
     void (*model_destroy)(co_model *model);
-    /* The parameters of this range were written from outside: refresh any private copies. */
+    /* The parameters of this range were written: refresh any private copies. */
     co_status (*refresh)(co_model *model, size_t offset, size_t count, co_error *err);
 
     /* `pixels` maps the batches' pixels (NULL: values as they are); specs[i] becomes plan i. */
@@ -150,13 +150,12 @@ typedef struct co_backend_ops {
     co_status (*observe)(co_plan *plan, const co_observer *observer, co_error *err);
 
     /* Vector operations over a range of the flat buffers, in floats. `momentum`, `m`, `v` are
-     * buffers as long as the parameters, indexed like them. sgd and adam refresh the private
-     * copies of the parameters that lie wholly in the range. Formulas as PyTorch's SGD, Adam,
-     * AdamW. A momentum of 0 needs no buffer: `momentum` may then be NULL. */
-    co_status (*sgd)(co_model *model, size_t offset, size_t count, const co_sgd *hyper,
-                     float *momentum, co_error *err);
-    co_status (*adam)(co_model *model, size_t offset, size_t count, const co_adam *hyper, float *m,
-                      float *v, co_error *err);
+     * buffers as long as the parameters, indexed like them. Formulas as PyTorch's SGD, Adam, AdamW;
+     * `refresh` follows when all ranges are done. A momentum of 0 needs no buffer: `momentum` may
+     * then be NULL. */
+    void (*sgd)(co_model *model, size_t offset, size_t count, const co_sgd *hyper, float *momentum);
+    void (*adam)(co_model *model, size_t offset, size_t count, const co_adam *hyper, float *m,
+                 float *v);
     /* y += a * x */
     void (*axpy)(co_backend *backend, size_t count, float a, const float *x, float *y);
     /* y += t * (x - y) */

@@ -166,20 +166,17 @@ static co_status observe(co_plan *plan, const co_observer *observer, co_error *e
 
 /* ---- vectors ---- */
 
-static co_status sgd(co_model *model, size_t offset, size_t count, const co_sgd *hyper,
-                     float *momentum, co_error *err)
+static void sgd(co_model *model, size_t offset, size_t count, const co_sgd *hyper, float *momentum)
 {
     (void)model;
     (void)offset;
     (void)count;
     (void)hyper;
     (void)momentum;
-    (void)err;
-    return CO_OK;
 }
 
-static co_status adam(co_model *model, size_t offset, size_t count, const co_adam *hyper, float *m,
-                      float *v, co_error *err)
+static void adam(co_model *model, size_t offset, size_t count, const co_adam *hyper, float *m,
+                 float *v)
 {
     (void)model;
     (void)offset;
@@ -187,8 +184,6 @@ static co_status adam(co_model *model, size_t offset, size_t count, const co_ada
     (void)hyper;
     (void)m;
     (void)v;
-    (void)err;
-    return CO_OK;
 }
 
 static void mix(co_backend *backend, size_t count, float a, const float *x, float *y)

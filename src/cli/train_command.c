@@ -313,15 +313,13 @@ static co_status save_weights(const train_command *t, co_run_file file, co_error
 /* With an average of the weights that is the model, and the weights themselves lie beside it. */
 static co_status save_model(const train_command *t, co_error *err)
 {
-    co_ema *ema = t->job->ema;
-    if (ema == NULL) {
+    if (t->job->ema == NULL) {
         return save_weights(t, CO_RUN_MODEL, err);
     }
     CO_TRY(save_weights(t, CO_RUN_MODEL_RAW, err));
-    CO_TRY(co_ema_swap(ema, err));
-    co_status status = save_weights(t, CO_RUN_MODEL, err);
-    CO_TRY(status);
-    return co_ema_swap(ema, err);
+    CO_TRY(co_job_swap_average(t->job, err));
+    CO_TRY(save_weights(t, CO_RUN_MODEL, err));
+    return co_job_swap_average(t->job, err);
 }
 
 /* The weights of a run that ended, was stopped, or failed for something other than its numbers

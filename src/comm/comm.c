@@ -108,7 +108,7 @@ static co_status single_window_open(co_comm *comm, size_t bytes, co_window **out
     void *block = NULL;
     CO_TRY(co_alloc(1, sizeof(single_window), "window", &block, err));
     single_window *window = block;
-    window->base = (co_window){.comm = comm, .parts = 1, .part = window->part, .bytes = bytes};
+    window->base = (co_window){.comm = comm, .parts = 1, .part = window->part};
     co_status status = co_alloc(bytes, 1, "window", &window->part[0], err);
     if (status != CO_OK) {
         co_free(window);

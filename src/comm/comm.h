@@ -85,7 +85,6 @@ struct co_window {
     co_comm *comm;
     int parts;         /* ranks on this host */
     void *const *part; /* (parts) by host_rank; part[comm->host_rank] is one's own */
-    size_t bytes;      /* of a part */
 };
 
 /* How a program reaches its workers. Constant. */
@@ -163,8 +162,9 @@ CO_MUST_CHECK co_status co_comm_alloc(co_comm *comm, size_t count, size_t size, 
                                       void **out, co_error *err);
 void co_comm_free(co_comm *comm, void *block); /* NULL is allowed */
 
-/* Collective over the ranks of each host; the memory is zeroed, 64-byte aligned. CO_MEMORY with
- * what is missing when the host's shared memory is too small. */
+/* Collective over the ranks of each host: `bytes` is one's own part, which may be longer than
+ * another's. The memory is zeroed, 64-byte aligned. CO_MEMORY with what is missing when the host's
+ * shared memory is too small. */
 CO_MUST_CHECK co_status co_window_open(co_comm *comm, size_t bytes, co_window **out, co_error *err);
 void co_window_close(co_window *window); /* collective; NULL is allowed */
 /* All ranks of the host have arrived, and see what the others wrote before. */

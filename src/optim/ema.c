@@ -85,15 +85,19 @@ static void exchange(size_t count, float *a, float *b)
     }
 }
 
-co_status co_ema_swap(co_ema *ema, co_error *err)
+void co_ema_swap_params(void *ema, size_t offset, size_t count)
 {
-    co_model *model = ema->model;
-    if (ema->updates == 0) {
-        return CO_OK;
+    const co_ema *own = ema;
+    if (own->updates > 0) {
+        exchange(count, own->model->params + offset, own->params + offset);
     }
-    exchange(model->graph->param_floats, model->params, ema->params);
-    exchange(model->graph->stat_floats, model->stats, ema->stats);
-    return model->backend->ops->refresh(model, 0, model->graph->param_floats, err);
+}
+
+void co_ema_swap_stats(co_ema *ema)
+{
+    if (ema->updates > 0) {
+        exchange(ema->model->graph->stat_floats, ema->model->stats, ema->stats);
+    }
 }
 
 co_status co_ema_state(co_ema *ema, co_visitor *visitor, co_error *err)

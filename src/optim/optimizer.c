@@ -102,7 +102,8 @@ static co_status step_range(co_optimizer *optimizer, co_model *model, size_t off
             .weight_decay = (float)hyper->weight_decay,
             .nesterov = hyper->nesterov,
         };
-        return ops->sgd(model, offset, count, &sgd, optimizer->buffers[0], err);
+        ops->sgd(model, offset, count, &sgd, optimizer->buffers[0]);
+        return CO_OK;
     }
     co_adam adam = {
         .lr = (float)hyper->lr,
@@ -116,8 +117,8 @@ static co_status step_range(co_optimizer *optimizer, co_model *model, size_t off
     if (adam.step == 0) {
         return co_fail(err, CO_INTERNAL, "an Adam step before co_optimizer_begin");
     }
-    return ops->adam(model, offset, count, &adam, optimizer->buffers[0], optimizer->buffers[1],
-                     err);
+    ops->adam(model, offset, count, &adam, optimizer->buffers[0], optimizer->buffers[1]);
+    return CO_OK;
 }
 
 co_status co_optimizer_step(co_optimizer *optimizer, co_model *model, size_t offset, size_t count,

@@ -1,8 +1,7 @@
 /* Optimizers: SGD, Adam and AdamW over a model's flat buffers, with PyTorch's formulas.
  *
  * An optimizer owns its state (momentum; first and second moments), laid out like the
- * parameters. The arithmetic is the backend's, in one pass that also refreshes the backend's
- * private copies of the weights. One thread drives it; a step allocates nothing.
+ * parameters. The arithmetic is the backend's. One thread drives it; a step allocates nothing.
  */
 #ifndef CO_OPTIM_OPTIMIZER_H
 #define CO_OPTIM_OPTIMIZER_H
@@ -49,7 +48,7 @@ void co_optimizer_use_groups(co_optimizer *optimizer, co_groups *groups);
  * co_optimizer_step, which may then run over several ranges of the same step. */
 void co_optimizer_begin(co_optimizer *optimizer);
 /* Updates the parameters in [offset, offset + count) (floats, whole parameters) from
- * model->grads. */
+ * model->grads. The backend's private copies of them are then old (co_backend_ops.refresh). */
 CO_MUST_CHECK co_status co_optimizer_step(co_optimizer *optimizer, co_model *model, size_t offset,
                                           size_t count, const co_hyper *hyper, co_error *err);
 /* Back to zeroed state (a new task begins). */

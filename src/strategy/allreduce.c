@@ -154,6 +154,17 @@ static co_status reduce(co_strategy *strategy, co_reduction *out, co_error *err)
     return CO_OK;
 }
 
+/* One's own region of the parameters is written. */
+static co_status publish(co_allreduce *all, co_error *err)
+{
+    const uint64_t start = co_clock_ns(&all->comm->clock);
+    if (all->members > 1) {
+        CO_TRY(co_window_barrier(all->window, err)); /* so are the others */
+    }
+    all->base.exposed_seconds += seconds_since(all, start);
+    return all->base.model->backend->ops->refresh(all->base.model, 0, all->floats, err);
+}
+
 static co_status apply(co_strategy *strategy, const co_hyper *hyper, co_error *err)
 {
     co_allreduce *all = co_allreduce_of(strategy);
@@ -161,13 +172,18 @@ static co_status apply(co_strategy *strategy, const co_hyper *hyper, co_error *e
     co_optimizer_begin(strategy->optimizer);
     CO_TRY(co_optimizer_step(strategy->optimizer, strategy->model, region.begin,
                              co_range_count(region), hyper, err));
-    if (all->members == 1) {
-        return CO_OK;
+    return publish(all, err);
+}
+
+static co_status rewrite(co_strategy *strategy, co_rewrite write, void *arg, co_error *err)
+{
+    co_allreduce *all = co_allreduce_of(strategy);
+    const co_range region = co_region_of(all, all->member);
+    if (all->members > 1) {
+        CO_TRY(co_window_barrier(all->window, err)); /* nobody reads them now */
     }
-    const uint64_t start = co_clock_ns(&all->comm->clock);
-    CO_TRY(co_allreduce_take_regions(all, err));
-    strategy->exposed_seconds += seconds_since(all, start);
-    return CO_OK;
+    write(arg, region.begin, co_range_count(region));
+    return publish(all, err);
 }
 
 /* Momentum and moments are kept by those alone who answer for a region. */
@@ -223,6 +239,7 @@ static const co_strategy_ops allreduce_ops = {
     .ready = ready,
     .reduce = reduce,
     .apply = apply,
+    .rewrite = rewrite,
     .complete = complete,
     .show_gradient = show_gradient,
     .state = co_strategy_no_state,

@@ -9,8 +9,9 @@
  *
  * A member adds up its region over its group, sends each share of it to the owner in another
  * group, adds up its own share over the groups, and sends the sum to the other members of that
- * number. It then has its region of the mean gradient, applies it, and takes the other regions of
- * the weights from the window of its group.
+ * number. It then has its region of the mean gradient and applies it. The members of a group have
+ * their weights in common: they go on when all regions are updated, and none is updated before all
+ * have done with the old ones, since all gradients are there then.
  */
 #ifndef CO_STRATEGY_ALLREDUCE_H
 #define CO_STRATEGY_ALLREDUCE_H
@@ -47,7 +48,7 @@ typedef struct co_facts {
     uint32_t save;
 } co_facts;
 
-/* The beginning of a worker's part of the window; its gradients and weights follow. */
+/* The beginning of a worker's part of the window; its gradients follow. */
 typedef struct co_slot {
     co_facts facts;
     _Atomic uint64_t buckets; /* complete since the start */
@@ -160,9 +161,7 @@ co_status co_allreduce_open_adasum(co_allreduce *all, co_error *err);
 co_status co_allreduce_open_window(co_allreduce *all, co_error *err);
 co_slot *co_allreduce_slot(const co_allreduce *all, int member);
 float *co_allreduce_grads(const co_allreduce *all, int member);
-/* All members have updated their regions of the weights: takes those of the others. */
-co_status co_allreduce_take_regions(co_allreduce *all, co_error *err);
-/* After that: rank 0 takes the others' regions of the gradient. */
+/* After an update: rank 0 takes the others' regions of the gradient. */
 co_status co_allreduce_show_regions(co_allreduce *all, co_error *err);
 
 #endif

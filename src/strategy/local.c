@@ -36,7 +36,15 @@ static co_status local_apply(co_strategy *strategy, const co_hyper *hyper, co_er
 {
     size_t count = strategy->model->graph->param_floats;
     co_optimizer_begin(strategy->optimizer);
-    return co_optimizer_step(strategy->optimizer, strategy->model, 0, count, hyper, err);
+    CO_TRY(co_optimizer_step(strategy->optimizer, strategy->model, 0, count, hyper, err));
+    return strategy->model->backend->ops->refresh(strategy->model, 0, count, err);
+}
+
+static co_status local_rewrite(co_strategy *strategy, co_rewrite write, void *arg, co_error *err)
+{
+    size_t count = strategy->model->graph->param_floats;
+    write(arg, 0, count);
+    return strategy->model->backend->ops->refresh(strategy->model, 0, count, err);
 }
 
 static co_status local_complete(co_strategy *strategy, co_error *err)
@@ -60,6 +68,7 @@ static const co_strategy_ops local_ops = {
     .ready = local_ready,
     .reduce = local_reduce,
     .apply = local_apply,
+    .rewrite = local_rewrite,
     .complete = local_complete,
     .show_gradient = local_complete, /* it is whole, too */
     .state = co_strategy_no_state,

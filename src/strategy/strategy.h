@@ -24,6 +24,9 @@ typedef struct co_reduction {
     bool save;          /* the first worker wants a checkpoint after this step */
 } co_reduction;
 
+/* Changes the model's parameters from `offset` on (in floats). */
+typedef void (*co_rewrite)(void *arg, size_t offset, size_t count);
+
 typedef struct co_strategy_ops {
     const char *name;
     void (*destroy)(co_strategy *strategy);
@@ -34,6 +37,9 @@ typedef struct co_strategy_ops {
     co_status (*reduce)(co_strategy *strategy, co_reduction *out, co_error *err);
     /* Updates the parameters with these hyper-parameters. */
     co_status (*apply)(co_strategy *strategy, const co_hyper *hyper, co_error *err);
+    /* All workers together, between steps: changes parameters in place, with `write` and its `arg`.
+     * Workers may see the same parameters: each writes what it answers for. */
+    co_status (*rewrite)(co_strategy *strategy, co_rewrite write, void *arg, co_error *err);
     /* All workers together: the optimizer's state becomes whole on each, for a checkpoint. */
     co_status (*complete)(co_strategy *strategy, co_error *err);
     /* Likewise after apply: the first worker's gradient becomes whole, for those who watch. */

@@ -97,6 +97,9 @@ CO_MUST_CHECK co_status co_job_evaluate_validation(co_job *job, co_score *out, c
  * which gives each its own back. With one worker, nothing happens. */
 CO_MUST_CHECK co_status co_job_common_stats_begin(co_job *job, co_error *err);
 void co_job_common_stats_end(co_job *job);
+/* All workers together: exchanges the model and the average of its weights, where one is kept; the
+ * next time back. */
+CO_MUST_CHECK co_status co_job_swap_average(co_job *job, co_error *err);
 
 /* Sets steps_total: what the epochs take when the schedule is so far ahead of the steps counted
  * (co_progress.schedule_shift), or --max-steps. */

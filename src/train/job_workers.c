@@ -268,3 +268,12 @@ void co_job_common_stats_end(co_job *job)
         memcpy(job->model->stats, job->own_stats, job->graph->stat_floats * sizeof(float));
     }
 }
+
+co_status co_job_swap_average(co_job *job, co_error *err)
+{
+    if (job->ema == NULL) {
+        return CO_OK;
+    }
+    co_ema_swap_stats(job->ema);
+    return job->strategy->ops->rewrite(job->strategy, co_ema_swap_params, job->ema, err);
+}

@@ -210,19 +210,17 @@ static co_status evaluate_and_assess(worker *w, bool last, bool *enough, co_erro
 /* Evaluates the average of the weights where there is one. */
 co_status co_worker_evaluate(worker *w, bool last, bool *enough, co_error *err)
 {
-    co_ema *ema = w->job->ema;
     uint64_t begin = co_track_now(co_worker_track(w));
-    if (ema == NULL) {
-        CO_TRY(evaluate_and_assess(w, last, enough, err));
-    } else {
-        CO_TRY(co_ema_swap(ema, err));
-        co_status status = evaluate_and_assess(w, last, enough, err);
-        co_error swap_error;
-        if (co_ema_swap(ema, status == CO_OK ? err : &swap_error) != CO_OK && status == CO_OK) {
-            return err->status;
+    CO_TRY(co_job_swap_average(w->job, err));
+    co_status status = evaluate_and_assess(w, last, enough, err);
+    if (status != CO_OK) {
+        co_error ignored;
+        if (co_comm_alone(w->job->comm)) { /* other workers would not come */
+            (void)!co_job_swap_average(w->job, &ignored);
         }
-        CO_TRY(status);
+        return status;
     }
+    CO_TRY(co_job_swap_average(w->job, err));
     co_track_end(co_worker_track(w), begin, "evaluate", "evaluate");
     /* The recent rate is of training alone. */
     w->mark_seconds = co_announce_seconds(w->options->announcer);

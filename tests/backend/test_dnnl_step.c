@@ -112,7 +112,8 @@ static void a_step_allocates_nothing(void **state)
         counting = 1;
         for (int step = 0; step < 3; step++) {
             side_run(&s, 0, &spec, &b.batch, 1);
-            check(s.ops->sgd(s.model, 0, graph->param_floats, &sgd, momentum, &err), &err);
+            s.ops->sgd(s.model, 0, graph->param_floats, &sgd, momentum);
+            check(s.ops->refresh(s.model, 0, graph->param_floats, &err), &err);
             s.ops->sum_squares(s.backend, graph->param_floats, s.model->grads);
         }
         counting = 0;
@@ -375,13 +376,16 @@ static void optimizers_refresh_weights(void **state)
             int count = 0;
             const co_phase *phases = s->ops->phases(s->ops->plan(s->plans, 0), &count);
             for (int k = 0; k < count; k++) { /* range by range, as they become ready */
-                check(s->ops->sgd(s->model, phases[k].offset, phases[k].count, &sgd, buffers, &err),
-                      &err);
+                const co_phase *p = &phases[k];
+                s->ops->sgd(s->model, p->offset, p->count, &sgd, buffers);
+                check(s->ops->refresh(s->model, p->offset, p->count, &err), &err);
             }
             side_run(s, 0, &spec, &b.batch, 2);
-            check(s->ops->adam(s->model, 0, n, &adam, buffers + n, buffers + 2 * n, &err), &err);
+            s->ops->adam(s->model, 0, n, &adam, buffers + n, buffers + 2 * n);
+            check(s->ops->refresh(s->model, 0, n, &err), &err);
             side_run(s, 0, &spec, &b.batch, 3);
-            check(s->ops->adam(s->model, 0, n, &adamw, buffers + n, buffers + 2 * n, &err), &err);
+            s->ops->adam(s->model, 0, n, &adamw, buffers + n, buffers + 2 * n);
+            check(s->ops->refresh(s->model, 0, n, &err), &err);
             side_run(s, 0, &spec, &b.batch, 4);
             co_free(memory);
         }

@@ -38,7 +38,9 @@ static void update(machine *m, const golden_case *c, float *momentum)
 {
     co_error err;
     const co_sgd hyper = {.lr = GOLDEN_LR, .momentum = GOLDEN_MOMENTUM};
-    check(m->backend->ops->sgd(m->model, 0, c->graph->param_floats, &hyper, momentum, &err), &err);
+    const size_t floats = c->graph->param_floats;
+    m->backend->ops->sgd(m->model, 0, floats, &hyper, momentum);
+    check(m->backend->ops->refresh(m->model, 0, floats, &err), &err);
 }
 
 /* ||a - b|| / ||b||; infinite when a value is not finite, so that maxima keep it. */

@@ -186,7 +186,7 @@ static co_status window_barrier(co_window *window, co_error *err)
 static co_status window_open(co_comm *comm, size_t bytes, co_window **out, co_error *err)
 {
     rank *me = (rank *)comm;
-    me->window = (co_window){comm, comm->host_size, me->parts, bytes};
+    me->window = (co_window){comm, comm->host_size, me->parts};
     void *part = NULL;
     if (posix_memalign(&part, 64, (bytes + 63) / 64 * 64) != 0) {
         abort();

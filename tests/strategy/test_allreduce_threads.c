@@ -104,6 +104,31 @@ static void close_parts(parts *p)
     co_graph_destroy(p->graph);
 }
 
+static void negate(void *model, size_t offset, size_t count)
+{
+    float *params = ((const co_model *)model)->params + offset;
+    for (size_t i = 0; i < count; i++) {
+        params[i] = -params[i];
+    }
+}
+
+/* Every worker sees each parameter changed once, whoever changed it. */
+static void expect_rewritten(const parts *p, size_t floats)
+{
+    static const int times = 3;
+    co_error err = {0};
+    float before[PARAMS_MOST];
+    memcpy(before, p->model->params, floats * sizeof(float));
+    for (int k = 1; k <= times; k++) {
+        check(p->strategy->ops->rewrite(p->strategy, negate, p->model, &err), &err);
+        for (size_t i = 0; i < floats; i++) {
+            const float expected = k % 2 == 1 ? -before[i] : before[i];
+            assert_true(fabsf(p->model->params[i] - expected) <= 0.0F);
+        }
+    }
+    check(p->strategy->ops->rewrite(p->strategy, negate, p->model, &err), &err);
+}
+
 /* Plain SGD of rate 1 with momentum: weights and momentum are easily written out. */
 static void train(co_comm *comm, void *context)
 {
@@ -125,6 +150,7 @@ static void train(co_comm *comm, void *context)
         }
     }
     check(strategy->ops->complete(strategy, &err), &err);
+    expect_rewritten(&p, t->floats);
     memcpy(t->params[rank], p.model->params, t->floats * sizeof(float));
     memcpy(t->momentum[rank], co_optimizer_buffer(p.optimizer, 0), t->floats * sizeof(float));
     close_parts(&p);

@@ -70,7 +70,7 @@ static outcome train(const char *const more[])
     out.stat_floats = graph->stat_floats;
     out.stats = copy_of(job->model->stats, graph->stat_floats);
     if (job->ema != NULL) {
-        check(co_ema_swap(job->ema, &err), &err);
+        check(co_job_swap_average(job, &err), &err);
         out.average = copy_of(job->model->params, out.floats);
     }
     co_job_close(job);

@@ -278,8 +278,7 @@ static void run_vector(co_backend *backend, vector_run *run)
     }
 }
 
-static co_status sgd(co_model *model, size_t offset, size_t count, const co_sgd *hyper,
-                     float *momentum, co_error *err)
+static void sgd(co_model *model, size_t offset, size_t count, const co_sgd *hyper, float *momentum)
 {
     vector_run run = {.kind = SGD,
                       .count = count,
@@ -288,11 +287,10 @@ static co_status sgd(co_model *model, size_t offset, size_t count, const co_sgd 
                       .y = model->params + offset,
                       .m = hyper->momentum == 0.0f ? NULL : momentum + offset};
     run_vector(model->backend, &run);
-    return co_dnnl_refresh(model, offset, count, err);
 }
 
-static co_status adam(co_model *model, size_t offset, size_t count, const co_adam *hyper, float *m,
-                      float *v, co_error *err)
+static void adam(co_model *model, size_t offset, size_t count, const co_adam *hyper, float *m,
+                 float *v)
 {
     co_adam_step step = co_adam_step_of(hyper);
     vector_run run = {.kind = ADAM,
@@ -303,7 +301,6 @@ static co_status adam(co_model *model, size_t offset, size_t count, const co_ada
                       .m = m + offset,
                       .v = v + offset};
     run_vector(model->backend, &run);
-    return co_dnnl_refresh(model, offset, count, err);
 }
 
 static void axpy(co_backend *backend, size_t count, float a, const float *x, float *y)

@@ -85,10 +85,9 @@ float *co_ref_output_gradient(co_plan *plan, co_output which);
 co_status co_ref_observe(co_plan *plan, const co_observer *observer, co_error *err);
 
 /* The vector operations of co_backend_ops. */
-co_status co_ref_sgd(co_model *model, size_t offset, size_t count, const co_sgd *hyper,
-                     float *momentum, co_error *err);
-co_status co_ref_adam(co_model *model, size_t offset, size_t count, const co_adam *hyper, float *m,
-                      float *v, co_error *err);
+void co_ref_sgd(co_model *model, size_t offset, size_t count, const co_sgd *hyper, float *momentum);
+void co_ref_adam(co_model *model, size_t offset, size_t count, const co_adam *hyper, float *m,
+                 float *v);
 void co_ref_axpy(co_backend *backend, size_t count, float a, const float *x, float *y);
 void co_ref_lerp(co_backend *backend, size_t count, float t, const float *x, float *y);
 void co_ref_multiply(co_backend *backend, size_t count, float a, float *x);

@@ -4,10 +4,8 @@
 #include "backend/ref/ref.h"
 
 /* torch.optim.SGD with dampening 0. A zeroed buffer makes the first step what PyTorch's is. */
-co_status co_ref_sgd(co_model *model, size_t offset, size_t count, const co_sgd *hyper,
-                     float *momentum, co_error *err)
+void co_ref_sgd(co_model *model, size_t offset, size_t count, const co_sgd *hyper, float *momentum)
 {
-    (void)err;
     for (size_t i = offset; i < offset + count; i++) {
         double param = (double)model->params[i];
         double step = (double)model->grads[i] + (double)hyper->weight_decay * param;
@@ -18,15 +16,13 @@ co_status co_ref_sgd(co_model *model, size_t offset, size_t count, const co_sgd 
         }
         model->params[i] = (float)(param - (double)hyper->lr * step);
     }
-    return CO_OK;
 }
 
 /* torch.optim.Adam (Kingma and Ba 2015, algorithm 1, with L2 added to the gradient) and AdamW
  * (Loshchilov and Hutter 2019: the decay is a step of its own). */
-co_status co_ref_adam(co_model *model, size_t offset, size_t count, const co_adam *hyper, float *m,
-                      float *v, co_error *err)
+void co_ref_adam(co_model *model, size_t offset, size_t count, const co_adam *hyper, float *m,
+                 float *v)
 {
-    (void)err;
     double beta1 = (double)hyper->beta1;
     double beta2 = (double)hyper->beta2;
     double rate = (double)hyper->lr / (1.0 - pow(beta1, (double)hyper->step));
@@ -44,7 +40,6 @@ co_status co_ref_adam(co_model *model, size_t offset, size_t count, const co_ada
         double deviation = sqrt(second) / correction + (double)hyper->epsilon;
         model->params[i] = (float)(keep * param - rate * first / deviation);
     }
-    return CO_OK;
 }
 
 void co_ref_axpy(co_backend *backend, size_t count, float a, const float *x, float *y)

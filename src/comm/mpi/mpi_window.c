@@ -39,16 +39,20 @@ void co_mpi_window_close(co_window *window)
     co_free(own);
 }
 
-/* Too little shared memory ends in SIGBUS at the first touch: it is counted before. */
-static co_status check_room(const co_comm *comm, size_t bytes, co_error *err)
+/* Too little shared memory ends in SIGBUS at the first touch: it is counted before. All ranks of
+ * the host come to the same answer. */
+static co_status check_room(co_comm *comm, size_t bytes, co_error *err)
 {
 #ifndef CO_COMM_SIM
+    double needed = (double)bytes;
+    CO_TRY(co_mpi_check(
+        MPI_Allreduce(MPI_IN_PLACE, &needed, 1, MPI_DOUBLE, MPI_SUM, mpi_of(comm)->host_comm),
+        "size of the shared memory", err));
     struct statvfs room;
     if (statvfs("/dev/shm", &room) != 0) {
         return CO_OK; /* no such folder: the MPI library has another place */
     }
     double free_bytes = (double)room.f_bavail * (double)room.f_frsize;
-    double needed = (double)bytes * comm->host_size;
     if (needed > free_bytes) {
         return co_fail(err, CO_MEMORY,
                        "%d workers on %s need %.0f MiB of shared memory, /dev/shm has %.0f MiB "
@@ -108,7 +112,6 @@ static co_status allocate(mpi_window *own, co_comm *comm, size_t bytes, co_error
     CO_TRY(co_alloc(parts, sizeof(void *), "window", &block, err));
     own->part = block;
     size_t whole = co_round_up(bytes, LINE_BYTES) + (size_t)2 * LINE_BYTES;
-    /* All ranks of the host come to the same answer: none is left in the collective call. */
     CO_TRY(check_room(comm, whole, err));
     void *mine = NULL;
     int code = MPI_Win_allocate_shared((MPI_Aint)whole, 1, MPI_INFO_NULL, mpi_of(comm)->host_comm,
@@ -136,7 +139,6 @@ co_status co_mpi_window_open(co_comm *comm, size_t bytes, co_window **out, co_er
         .comm = comm,
         .parts = comm->host_size,
         .part = own->part,
-        .bytes = bytes,
     };
     *out = &own->base;
     return CO_OK;
