@@ -2,9 +2,11 @@
 # Two workers on two processors against one, and against PyTorch's DistributedDataParallel (gloo),
 # one thread each: bench/workers.sh [build/cohort]
 #
-# Every round runs one worker, two, and the peer in both memory layouts, one after the other; the
-# faster layout of a round is the peer. What counts is the median of the rounds' ratios. The samples
-# are noise in memory. Settings, as environment variables:
+# Every round runs one worker, two, two runs of one worker that know nothing of each other ("apart",
+# added up: what the machine has for two processes, since they share its memory and caches), and the
+# peer in both memory layouts, one after the other; the faster layout of a round is the peer. What
+# counts is the median of the rounds' ratios. The samples are noise in memory. Settings, as
+# environment variables:
 #   ROUNDS=5  MODELS="lenet5:64 resnet18:32"  (network:batch of each worker)  WORKERS=2
 #   SECONDS_EACH=4  PYTHON=/usr/bin/python3
 set -euo pipefail
@@ -39,21 +41,32 @@ for part, count in (("train", 4096), ("test", 64)):
 EOF
 }
 
-# ours MODEL BATCH WORKERS: median img/s of the records after the first
+# ours MODEL BATCH WORKERS [CPU]: median img/s of the records after the first; on that processor
 ours() {
-    local model=$1
+    local model=$1 run=$folder/run$3${4:-} on=()
     [[ $model != resnet18 ]] || model=resnet
-    rm -rf "$folder/run"
-    "$cohort" train --model "$model" --dataset npy --dataset-dir "$folder/$1" --batch-size "$2" \
+    [[ -z ${4:-} ]] || on=(taskset -c "$4")
+    rm -rf "$run"
+    "${on[@]}" "$cohort" train --model "$model" --dataset npy --dataset-dir "$folder/$1" --batch-size "$2" \
         --workers "$3" --threads 1 --loader-threads 0 --lr 0.001 --epochs 100000 --no-evaluate \
         --no-save-model --log-interval "${every[$1]}" --max-minutes \
-        "$(awk -v s="$seconds" 'BEGIN { print s / 60 }')" --run-dir "$folder/run" --quiet \
-        >"$folder/out" 2>&1 || [[ $? == 75 ]] || {
-        cat "$folder/out" >&2
+        "$(awk -v s="$seconds" 'BEGIN { print s / 60 }')" --run-dir "$run" --quiet \
+        >"$run.out" 2>&1 || [[ $? == 75 ]] || {
+        cat "$run.out" >&2
         exit 1
     }
-    sed -n '/"event":"step"/s/.*"img_per_s":\([0-9.]*\).*/\1/p' "$folder/run/metrics.jsonl" |
+    sed -n '/"event":"step"/s/.*"img_per_s":\([0-9.]*\).*/\1/p' "$run/metrics.jsonl" |
         tail -n +2 | median
+}
+
+# apart MODEL BATCH: the sum of as many runs of one worker at the same time
+apart() {
+    local cpu
+    for ((cpu = 0; cpu < workers; cpu++)); do
+        ours "$1" "$2" 1 "$cpu" >"$folder/apart$cpu" &
+    done
+    wait
+    cat "$folder"/apart* | awk '{ sum += $1 } END { print sum }'
 }
 
 # peer MODEL BATCH LAYOUT
@@ -75,20 +88,23 @@ for step in ${MODELS:-lenet5:64 resnet18:32}; do
     for ((round = 0; round < rounds; round++)); do
         one=$(ours "$model" "${step#*:}" 1)
         many=$(ours "$model" "${step#*:}" "$workers")
+        both=$(apart "$model" "${step#*:}")
         ddp=$( (peer "$model" "${step#*:}" default && peer "$model" "${step#*:}" channels_last) |
             sort -g | tail -1)
-        echo "$step $one $many $ddp"
+        echo "$step $one $many $both $ddp"
     done
 done >"$folder/rates"
 
-printf '%-12s %10s %10s %10s %10s %10s\n' "model:batch" one "$workers workers" DDP "to one" "to DDP"
+# ratio A B: the median of a round's column A to its column B
+ratio() { awk -v s="$step" -v a="$1" -v b="$2" '$1 == s { print $a / $b }' "$folder/rates" | median; }
+
+printf '%-12s %9s %9s %9s %9s %8s %8s %8s\n' "model:batch" one "$workers workers" apart DDP "to one" \
+    "to apart" "to DDP"
 for step in ${MODELS:-lenet5:64 resnet18:32}; do
-    for column in 2 3 4; do
+    for column in 2 3 4 5; do
         awk -v s="$step" -v c=$column '$1 == s { print $c }' "$folder/rates" | median
     done | paste -sd' ' >"$folder/medians"
-    to_one=$(awk -v s="$step" '$1 == s { print $3 / $2 }' "$folder/rates" | median)
-    to_ddp=$(awk -v s="$step" '$1 == s { print $3 / $4 }' "$folder/rates" | median)
-    awk -v s="$step" -v a="$to_one" -v b="$to_ddp" \
-        '{ printf "%-12s %10.0f %10.0f %10.1f %10.2f %10.2f\n", s, $1, $2, $3, a, b }' \
+    awk -v s="$step" -v a="$(ratio 3 2)" -v b="$(ratio 3 4)" -v c="$(ratio 3 5)" \
+        '{ printf "%-12s %9.0f %9.0f %9.0f %9.1f %8.2f %8.2f %8.2f\n", s, $1, $2, $3, $4, a, b, c }' \
         "$folder/medians"
 done
