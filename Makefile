@@ -28,7 +28,7 @@ demo: program
 	build/cohort train $(DEMO_FLAGS)
 
 test:
-	@$(SETUP) build test
+	@$(SETUP) build mpi test
 	@cmake --preset release
 	@cmake --build build
 	@ctest --test-dir build -j $(JOBS) -LE nightly $(CTEST_FLAGS)

@@ -17,7 +17,7 @@ build="gcc libc6-dev make cmake ninja-build pkg-config
 extra="libsqlite3-dev gnuplot-nox"
 mpi="libopenmpi-dev openmpi-bin libsimgrid-dev"
 slurm="slurm-wlm slurm-client munge"
-test="libcmocka-dev protobuf-compiler python3-minimal"
+test="libcmocka-dev protobuf-compiler python3"
 dev="clang clang-format clang-tidy cppcheck libclang-rt-14-dev"
 bench="python3-torch python3-torchvision python3-numpy libopenblas0"
 
