@@ -96,7 +96,11 @@ static co_status backward(worker *w, co_plan *plan, const part *p, const step_re
     uint64_t begin = co_track_now(track);
     co_comm_at(w->job->comm, w->progress->step + 1, "backward");
     strategy->loss = report->loss;
-    strategy->stop = asked_to_stop(w) != NULL;
+    const bool asked = asked_to_stop(w) != NULL;
+    strategy->stop = asked && !w->job->time_only;
+    if (asked && w->job->time_only) {
+        co_comm_stop_after(w->job->comm, w->progress->step + 1);
+    }
     strategy->save = w->options->checkpoints != NULL && p->last &&
                      co_checkpoints_wish(w->options->checkpoints);
     int count = 0;
@@ -183,7 +187,8 @@ static co_status update(worker *w, step_report *report, co_error *err)
     co_comm_at(job->comm, w->progress->step + 1, "reduce");
     CO_TRY(strategy->ops->reduce(strategy, &reduction, err));
     report->loss = reduction.loss;
-    w->stopping = reduction.stop;
+    w->stopping = job->time_only ? co_comm_stops_after(job->comm, w->progress->step + 1)
+                                 : reduction.stop;
     w->saving = reduction.save;
     co_track_end(track, begin, "communicate", "reduce");
     begin = co_track_now(track);

@@ -143,6 +143,7 @@ static void leave_blank(co_comm *comm)
         MPI_Barrier(MPI_COMM_WORLD);
         if (comm->rank == 0) {
             SMPI_SHARED_FREE(comm->blank);
+            co_free((void *)(uintptr_t)comm->last_step);
         }
     }
 }
