@@ -139,6 +139,19 @@ expect 2 "add --batch-cost" "$COHORT" sim --curve "[1, 4]" --run-dir "$TMP/curve
 expect 2 "not a platform file" "$COHORT" sim --curve "[1, 4]" --run-dir "$TMP/curve" "${cost[@]}" \
     --cluster "{platform: a.xml, hostfile: b}"
 
+# What calibrate measures is what sim declares: a x + b at every step, and recorded.
+expect 0 "use it with cohort sim --cost-file" "$COHORT" calibrate --batch-size 12 \
+    --cost-file "$TMP/costs"
+sim measured --workers 1 --time-only --cost-file "$TMP/costs"
+read -r a b < <(sed -n 's/^batch_cost: \[\(.*\), \(.*\)\]$/\1 \2/p' "$TMP/costs")
+expect 0 "[$a, $b]" "$COHORT" sim --cost-file "$TMP/costs" --print-config
+awk -v a="$a" -v b="$b" -v s="$(seconds measured)" \
+    'BEGIN { d = s - 20 * (32 * a + b); exit !(a > 0 && b >= 0 && d < 1e-6 && d > -1e-6) }' ||
+    fail "$(seconds measured) s: $(cat "$TMP/costs")"
+grep -qF "batch_cost: [$a, $b]" "$TMP/measured/config.yaml" || fail "the costs are not recorded"
+expect 2 "costs:4:8: was measured with model lenet5, not cnn1" "$COHORT" sim --model cnn1 \
+    --cost-file "$TMP/costs"
+
 printf '<platform' >"$TMP/bad.xml"
 printf 'host-0\nhost-1\n' >"$TMP/hosts"
 expect 2 "bad.xml broke off, SimGrid says why above" "$COHORT" sim --workers 2 \
