@@ -9,7 +9,7 @@
 #include "co_build.h"
 #include "train/worker.h"
 
-enum { SIZES = 6, PASSES = 3, ROUNDS = 2, WARM_STEPS = 2 };
+enum { SIZES = 6, PASSES = 3, ROUNDS = 2, WARM_STEPS = 2, LANES = 16 };
 
 typedef struct measured {
     int batch;
@@ -59,7 +59,7 @@ static co_status measure(const co_settings *settings, measured *point, co_error 
     return status;
 }
 
-/* Least squares, with b >= 0: no step takes less than nothing. */
+/* Least squares, with a and b >= 0: no sample and no step takes less than nothing. */
 static void fit(const measured *points, int count, double *a, double *b)
 {
     double x = 0.0;
@@ -76,34 +76,37 @@ static void fit(const measured *points, int count, double *a, double *b)
     }
     *a = xy / xx;
     *b = y - *a * x;
-    if (*b < 0.0) {
+    if (*a < 0.0) {
+        *a = 0.0;
+        *b = y;
+    } else if (*b < 0.0) {
         *a = (xy + count * x * y) / (xx + count * x * x);
         *b = 0.0;
     }
 }
 
-static double worst_error(const measured *points, double a, double b)
+static double worst_error(const measured *points, int count, double a, double b)
 {
     double worst = 0.0;
-    for (int i = 0; i < SIZES; i++) {
+    for (int i = 0; i < count; i++) {
         double error = fabs((a * points[i].batch + b) / points[i].seconds - 1.0);
         worst = error > worst ? error : worst;
     }
     return worst;
 }
 
-static void print_fit(const measured *points, double a, double b)
+static void print_fit(const measured *points, int count, double a, double b)
 {
     printf("  batch   ms per step   a x + b    error\n");
-    for (int i = 0; i < SIZES; i++) {
+    for (int i = 0; i < count; i++) {
         double line = a * points[i].batch + b;
         double error = line / points[i].seconds - 1.0;
         printf("  %5d %13.4f %9.4f %+7.1f %%\n", points[i].batch, 1e3 * points[i].seconds,
                1e3 * line, 100.0 * error);
     }
     printf("a = %.6g s per sample, b = %.6g s per step; the line is off by at most %.1f %%\n", a, b,
-           100.0 * worst_error(points, a, b));
-    if (worst_error(points, a, b) > 0.1) {
+           100.0 * worst_error(points, count, a, b));
+    if (worst_error(points, count, a, b) > 0.1) {
         printf("no good line: was the machine busy? Calibrate again, or with a --batch-size near "
                "that of the simulation\n");
     }
@@ -130,21 +133,21 @@ static co_status put_subjects(co_text *text, const co_settings *settings, co_err
     return CO_OK;
 }
 
-static void put_measured(co_text *text, const measured *points, double a, double b)
+static void put_measured(co_text *text, const measured *points, int count, double a, double b)
 {
     co_text_put(text, "measured:\n  batches: [");
-    for (int i = 0; i < SIZES; i++) {
+    for (int i = 0; i < count; i++) {
         co_text_printf(text, "%s%d", i > 0 ? ", " : "", points[i].batch);
     }
     co_text_put(text, "]\n  seconds: [");
-    for (int i = 0; i < SIZES; i++) {
+    for (int i = 0; i < count; i++) {
         co_text_printf(text, "%s%.6g", i > 0 ? ", " : "", points[i].seconds);
     }
-    co_text_printf(text, "]\n  worst_error: %.3g\n", worst_error(points, a, b));
+    co_text_printf(text, "]\n  worst_error: %.3g\n", worst_error(points, count, a, b));
 }
 
-static co_status save_fit(const co_settings *settings, const measured *points, double a, double b,
-                          co_error *err)
+static co_status save_fit(const co_settings *settings, const measured *points, int count, double a,
+                          double b, co_error *err)
 {
     enum { FILE_BYTES = 16384 };
     const char *path = settings->cost_file;
@@ -160,7 +163,7 @@ static co_status save_fit(const co_settings *settings, const measured *points, d
                    "batch_cost: [%.6g, %.6g]\n",
                    CO_BUILD_VERSION, cpu, settings->threads > 0 ? settings->threads : 1, a, b);
     co_status status = put_subjects(&text, settings, err);
-    put_measured(&text, points, a, b);
+    put_measured(&text, points, count, a, b);
     if (status == CO_OK && text.length >= FILE_BYTES) {
         status = co_fail(err, CO_USAGE, "--model-config: is too long for a file of costs");
     }
@@ -173,21 +176,37 @@ static co_status save_fit(const co_settings *settings, const measured *points, d
     return CO_OK;
 }
 
+/* From a sixth of the batch to all of it. Kernels that have the samples in the lanes of vectors do
+ * not suit the sizes between, which would bend the line: for a batch that fills the lanes only
+ * sizes that do so too, up to 64 at least. */
+static int choose_sizes(int batch_size, measured *points)
+{
+    const bool fills = batch_size % LANES == 0;
+    const int most = fills && batch_size < 4 * LANES ? 4 * LANES : batch_size;
+    int count = 0;
+    for (int i = 0; i < SIZES; i++) {
+        int batch = most * (i + 1) / SIZES;
+        batch = fills ? (batch + LANES / 2) / LANES * LANES : batch;
+        batch = batch > i + 1 ? batch : i + 1;
+        if (count == 0 || batch > points[count - 1].batch) {
+            points[count++] = (measured){.batch = batch};
+        }
+    }
+    return count;
+}
+
 co_status co_cli_calibrate(co_cli *cli, co_error *err)
 {
     const co_settings *settings = &cli->conf.values;
     measured points[SIZES];
     double a = 0.0;
     double b = 0.0;
-    for (int i = 0; i < SIZES; i++) { /* from a sixth of the batch to all of it */
-        int batch = settings->batch_size * (i + 1) / SIZES;
-        points[i] = (measured){.batch = batch > i + 1 ? batch : i + 1};
-    }
+    const int count = choose_sizes(settings->batch_size, points);
     /* One after the other, and again: what disturbs for a while disturbs no size alone. */
-    for (int i = 0; i < PASSES * SIZES; i++) {
-        CO_TRY(measure(settings, &points[i % SIZES], err));
+    for (int i = 0; i < PASSES * count; i++) {
+        CO_TRY(measure(settings, &points[i % count], err));
     }
-    fit(points, SIZES, &a, &b);
-    print_fit(points, a, b);
-    return settings->cost_file != NULL ? save_fit(settings, points, a, b, err) : CO_OK;
+    fit(points, count, &a, &b);
+    print_fit(points, count, a, b);
+    return settings->cost_file != NULL ? save_fit(settings, points, count, a, b, err) : CO_OK;
 }
