@@ -198,7 +198,7 @@ static int choose_sizes(int batch_size, measured *points)
 co_status co_cli_calibrate(co_cli *cli, co_error *err)
 {
     const co_settings *settings = &cli->conf.values;
-    measured points[SIZES];
+    measured points[SIZES] = {{0}};
     double a = 0.0;
     double b = 0.0;
     const int count = choose_sizes(settings->batch_size, points);
