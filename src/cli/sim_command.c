@@ -1,13 +1,13 @@
-/* cohort sim: the same training on a simulated cluster. The front process writes SimGrid's files
+/* cohort sim: the same training on a simulated cluster. The front process writes what SimGrid reads
  * and runs cohort-sim, which lies beside this program; there every rank comes here again and
  * trains. It is run as smpirun runs programs, but not by smpirun, which takes arguments apart at
- * their blanks. */
+ * their blanks. Platform and host file lie in memory, so that nothing is left of them whoever is
+ * killed. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -19,7 +19,7 @@
 enum { PATH_BYTES = 4200, MAX_WORDS = 1200 };
 
 typedef struct sim {
-    char folder[64];
+    int fds[2]; /* of platform and host file; -1: the user's own */
     char platform[PATH_BYTES];
     char hostfile[PATH_BYTES];
     char program[PATH_BYTES];
@@ -27,8 +27,6 @@ typedef struct sim {
     char hosts_flag[PATH_BYTES + 64];
     char *words[MAX_WORDS];
     int count;
-    bool own_platform; /* the user's */
-    bool silent;
 } sim;
 
 static co_status find_program(sim *s, co_error *err)
@@ -69,24 +67,49 @@ static co_status check_hosts(const sim *s, int workers, co_error *err)
     return CO_OK;
 }
 
-static co_status write_files(sim *s, const co_settings *settings, int workers, co_error *err)
+/* A file in memory, which the simulation gets with its number. */
+static co_status open_text(const char *name, const char *text, int *fd, char *path, co_error *err)
 {
-    co_cluster cluster;
-    CO_TRY(co_cluster_read(settings->cluster, &cluster, err));
-    if (cluster.platform[0] != '\0') {
-        (void)snprintf(s->platform, sizeof(s->platform), "%s", cluster.platform);
-        (void)snprintf(s->hostfile, sizeof(s->hostfile), "%s", cluster.hostfile);
-        const char *missing = access(s->platform, R_OK) != 0   ? s->platform
-                              : access(s->hostfile, R_OK) != 0 ? s->hostfile
-                                                               : NULL;
-        s->own_platform = true;
-        return missing == NULL ? check_hosts(s, workers, err)
-                               : co_fail_errno(err, CO_USAGE, errno, "--cluster: %s", missing);
+    const size_t bytes = strlen(text);
+    size_t written = 0;
+    *fd = memfd_create(name, 0);
+    while (*fd >= 0 && written < bytes) {
+        ssize_t count = write(*fd, text + written, bytes - written);
+        if (count < 0 && errno != EINTR) {
+            break;
+        }
+        written += count > 0 ? (size_t)count : 0;
     }
-    (void)snprintf(s->platform, sizeof(s->platform), "%s/platform.xml", s->folder);
-    (void)snprintf(s->hostfile, sizeof(s->hostfile), "%s/hosts", s->folder);
-    return co_cluster_write(&cluster, (uint32_t)workers, &co_files_system, s->platform, s->hostfile,
-                            err);
+    if (*fd < 0 || written < bytes) {
+        return co_fail_errno(err, CO_MEMORY, errno, "cannot keep the %s in memory", name);
+    }
+    (void)snprintf(path, PATH_BYTES, "/proc/self/fd/%d", *fd);
+    return CO_OK;
+}
+
+static co_status open_cluster(sim *s, const co_cluster *cluster, int workers, co_error *err)
+{
+    char *platform = NULL;
+    char *hostfile = NULL;
+    CO_TRY(co_cluster_describe(cluster, (uint32_t)workers, &platform, &hostfile, err));
+    co_status status = open_text("platform", platform, &s->fds[0], s->platform, err);
+    if (status == CO_OK) {
+        status = open_text("host file", hostfile, &s->fds[1], s->hostfile, err);
+    }
+    co_free(platform);
+    co_free(hostfile);
+    return status;
+}
+
+static co_status open_own_cluster(sim *s, const co_cluster *cluster, int workers, co_error *err)
+{
+    (void)snprintf(s->platform, sizeof(s->platform), "%s", cluster->platform);
+    (void)snprintf(s->hostfile, sizeof(s->hostfile), "%s", cluster->hostfile);
+    const char *missing = access(s->platform, R_OK) != 0   ? s->platform
+                          : access(s->hostfile, R_OK) != 0 ? s->hostfile
+                                                           : NULL;
+    return missing == NULL ? check_hosts(s, workers, err)
+                           : co_fail_errno(err, CO_USAGE, errno, "--cluster: %s", missing);
 }
 
 static void add(sim *s, const char *word)
@@ -135,74 +158,63 @@ static void list_words(sim *s, const co_cli *cli, int workers, const char *const
     }
 }
 
-static co_status run_simulation(sim *s, co_error *err)
+/* What became of it, unless it said so itself. */
+static co_status judge(const sim *s, const co_sim_ended *ended, co_error *err)
 {
-    int status = 0;
-    (void)fflush(NULL);
-    pid_t child = fork();
-    if (child < 0) {
-        return co_fail_errno(err, CO_MEMORY, errno, "cannot start a process");
+    err->text[0] = '\0';
+    err->status = (co_status)ended->code;
+    if (ended->asked > 1) {
+        return err->status;
     }
-    if (child == 0) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-        if (s->silent && freopen("/dev/null", "w", stdout) == NULL) {
-            _exit(127);
-        }
-        (void)execvp(s->words[0], s->words);
-        _exit(127);
+    if (ended->asked == 1 && ended->killed_by != 0) { /* it had no handler yet */
+        return co_fail(err, CO_STOPPED, "stopped by a signal before the simulation began");
     }
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-        /* a signal is the simulation's too */
-    }
-    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    if (code == 127) {
+    if (ended->code == 127) {
         return co_fail(err, CO_UNSUPPORTED,
-                       "%s is not there (SimGrid; Debian: "
-                       "libsimgrid-dev); run tools/setup.sh mpi",
+                       "%s is not there (SimGrid; Debian: libsimgrid-dev); run tools/setup.sh mpi",
                        CO_BUILD_SMPIMAIN);
     }
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) { /* SimGrid's way */
-        if (s->own_platform) {
-            return co_fail(err, CO_USAGE,
-                           "the simulation of %s broke off, SimGrid says why above: is it a "
-                           "platform, and has it all hosts of %s?",
-                           s->platform, s->hostfile);
-        }
+    if (ended->killed_by == SIGABRT && s->fds[0] < 0) { /* SimGrid's way */
+        return co_fail(err, CO_USAGE,
+                       "the simulation of %s broke off, SimGrid says why above: is it a "
+                       "platform, and has it all hosts of %s?",
+                       s->platform, s->hostfile);
+    }
+    if (ended->killed_by == SIGABRT) {
         return co_fail(err, CO_FAILED, "the simulation broke off, SimGrid says why above");
     }
-    err->text[0] = '\0';
-    err->status = (co_status)code;
-    return (co_status)code;
-}
-
-static co_status run(sim *s, const co_cli *cli, int workers, const char *const *more, co_error *err)
-{
-    CO_TRY(find_program(s, err));
-    CO_TRY(write_files(s, &cli->conf.values, workers, err));
-    list_words(s, cli, workers, more);
-    return run_simulation(s, err);
-}
-
-static void remove_files(const sim *s)
-{
-    char path[PATH_BYTES];
-    static const char *const names[] = {"platform.xml", "hosts"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        (void)snprintf(path, sizeof(path), "%s/%s", s->folder, names[i]);
-        (void)unlink(path);
+    if (ended->killed_by != 0) {
+        return co_fail(err, CO_PEER, "the simulation was killed by signal %d (%s)%s",
+                       ended->killed_by, strsignal(ended->killed_by),
+                       ended->killed_by == SIGKILL ? ": was there too little memory?" : "");
     }
-    (void)rmdir(s->folder);
+    return err->status;
+}
+
+static co_status run(sim *s, const co_cli *cli, int workers, const char *const *more, bool silent,
+                     co_error *err)
+{
+    co_cluster cluster;
+    co_sim_ended ended = {0};
+    CO_TRY(find_program(s, err));
+    CO_TRY(co_cluster_read(cli->conf.values.cluster, &cluster, err));
+    CO_TRY(cluster.platform[0] != '\0' ? open_own_cluster(s, &cluster, workers, err)
+                                       : open_cluster(s, &cluster, workers, err));
+    list_words(s, cli, workers, more);
+    CO_TRY(co_cli_sim_process(cli, s->words, silent, &ended, err));
+    return judge(s, &ended, err);
 }
 
 co_status co_cli_sim_run(const co_cli *cli, int workers, const char *const *more, bool silent,
                          co_error *err)
 {
-    sim s = {.folder = "/tmp/cohort-sim-XXXXXX", .silent = silent};
-    if (mkdtemp(s.folder) == NULL) {
-        return co_fail_errno(err, CO_FILE, errno, "cannot make a folder in /tmp");
+    sim s = {.fds = {-1, -1}};
+    co_status status = run(&s, cli, workers, more, silent, err);
+    for (int i = 0; i < 2; i++) {
+        if (s.fds[i] >= 0) {
+            (void)close(s.fds[i]);
+        }
     }
-    co_status status = run(&s, cli, workers, more, err);
-    remove_files(&s);
     return status;
 }
 
@@ -210,9 +222,6 @@ co_status co_cli_sim(co_cli *cli, co_error *err)
 {
     static const char *const none[] = {NULL};
     if (cli->engine->simulated) {
-        if (cli->conf.values.time_only) {
-            co_cli_leave_signals();
-        }
         return co_cli_train(cli, err);
     }
     if (cli->conf.values.curve.count > 0) {

@@ -438,8 +438,8 @@ static co_status train_and_save(train_command *t, co_error *err)
     announce_data(t);
     const co_train_options options = {
         .announcer = announcer,
-        .stop = t->settings->time_only ? NULL : t->cli->stop, /* no message could carry the wish */
-        .checkpoints = t->checkpoints,
+        .stop = t->cli->stop,
+        .checkpoints = t->settings->time_only ? NULL : t->checkpoints, /* of what? */
         .trace = t->trace,
         .files = &co_files_system,
         .run_dir = t->rundir != NULL ? co_rundir_path(t->rundir) : NULL,

@@ -322,12 +322,37 @@ void co_comm_progress(co_comm *comm, co_request *requests, int count)
     comm->ops->progress(comm, requests, count);
 }
 
+/* The first rank's, for all. */
+static co_status share_last_step(co_comm *comm, co_error *err)
+{
+    void *block = NULL;
+    co_status status = comm->rank == 0 ? co_alloc(1, sizeof(*comm->last_step), "step", &block, err)
+                                       : CO_OK;
+    CO_TRY(co_comm_agree(comm, status, err));
+    status = co_comm_broadcast(comm, &block, sizeof(block), 0, err);
+    comm->last_step = block;
+    return status;
+}
+
 co_status co_comm_sizes_only(co_comm *comm, size_t bytes, co_error *err)
 {
     CO_TRY(comm->ops->share_blank(comm, bytes, &comm->blank, err));
+    CO_TRY(share_last_step(comm, err));
     comm->blank_bytes = bytes;
     comm->sizes_only = true;
     return CO_OK;
+}
+
+void co_comm_stop_after(co_comm *comm, uint64_t step)
+{
+    uint64_t none = 0;
+    (void)atomic_compare_exchange_strong(comm->last_step, &none, step);
+}
+
+bool co_comm_stops_after(const co_comm *comm, uint64_t step)
+{
+    const uint64_t last = atomic_load(comm->last_step);
+    return last > 0 && last <= step;
 }
 
 co_status co_comm_alloc(co_comm *comm, size_t count, size_t size, const char *what, void **out,

@@ -14,6 +14,7 @@
 #ifndef CO_COMM_COMM_H
 #define CO_COMM_COMM_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -70,8 +71,9 @@ struct co_comm {
     bool sizes_only;  /* see co_comm_sizes_only */
     void *blank;      /* then what co_comm_alloc hands out */
     size_t blank_bytes;
-    double deadline; /* seconds that a wait may take; 0: for ever */
-    uint64_t step;   /* what this rank is at, for messages: see co_comm_at */
+    _Atomic uint64_t *last_step; /* likewise of all ranks: see co_comm_stop_after; 0: not known */
+    double deadline;             /* seconds that a wait may take; 0: for ever */
+    uint64_t step;               /* what this rank is at, for messages: see co_comm_at */
     const char *phase;
     co_pulse *pulse;    /* the same for others to read; never NULL */
     co_pulse own_pulse; /* where the job has no file of them */
@@ -157,6 +159,11 @@ void co_comm_progress(co_comm *comm, co_request *requests, int count);
  * block for all ranks, and only the sizes of messages from and to it count: nothing is copied.
  * Sums take their time and add nothing. Other messages arrive as before. */
 CO_MUST_CHECK co_status co_comm_sizes_only(co_comm *comm, size_t bytes, co_error *err);
+/* With sizes only no message carries the wish to stop, but all ranks are in one process: one that
+ * was asked to says so before it gives its gradient for `step`. The first such step counts: no rank
+ * can have left it. */
+void co_comm_stop_after(co_comm *comm, uint64_t step);
+bool co_comm_stops_after(const co_comm *comm, uint64_t step);
 /* Memory for messages, zeroed; co_comm_free. With sizes only its content is nobody's. */
 CO_MUST_CHECK co_status co_comm_alloc(co_comm *comm, size_t count, size_t size, const char *what,
                                       void **out, co_error *err);

@@ -251,36 +251,37 @@ static void write_hostfile(co_text *text, const co_cluster *c, uint32_t workers)
     }
 }
 
-static co_status save(const co_cluster *c, uint32_t workers, bool platform, const co_files *files,
-                      const char *path, co_error *err)
+static void write_hosts(co_text *text, const co_cluster *c, uint32_t workers)
 {
-    const uint32_t hosts = (workers + c->per_host - 1) / c->per_host;
-    char *data = NULL;
-    size_t size = 0;
-    co_status status = CO_OK;
-    for (int round = 0; round < 2; round++) { /* first to know its length */
-        co_text text = co_text_over(data, size);
-        if (platform) {
-            write_platform(&text, c, hosts);
-        } else {
-            write_hostfile(&text, c, workers);
-        }
-        if (round == 0) {
-            void *block = NULL;
-            size = text.length + 1;
-            CO_TRY(co_alloc(size, 1, "platform", &block, err));
-            data = block;
-        } else {
-            status = co_file_save(files, path, data, text.length, err);
-        }
-    }
-    co_free(data);
-    return status;
+    write_platform(text, c, (workers + c->per_host - 1) / c->per_host);
 }
 
-co_status co_cluster_write(const co_cluster *cluster, uint32_t workers, const co_files *files,
-                           const char *platform, const char *hostfile, co_error *err)
+typedef void write_func(co_text *text, const co_cluster *cluster, uint32_t workers);
+
+static co_status write_text(write_func *write, const co_cluster *cluster, uint32_t workers,
+                            char **out, co_error *err)
 {
-    CO_TRY(save(cluster, workers, true, files, platform, err));
-    return save(cluster, workers, false, files, hostfile, err);
+    void *block = NULL;
+    co_text text = co_text_over(NULL, 0);
+    write(&text, cluster, workers); /* to know its length */
+    const size_t size = text.length + 1;
+    CO_TRY(co_alloc(size, 1, "platform", &block, err));
+    text = co_text_over(block, size);
+    write(&text, cluster, workers);
+    *out = block;
+    return CO_OK;
+}
+
+co_status co_cluster_describe(const co_cluster *cluster, uint32_t workers, char **platform,
+                              char **hostfile, co_error *err)
+{
+    char *text = NULL;
+    CO_TRY(write_text(write_hosts, cluster, workers, &text, err));
+    co_status status = write_text(write_hostfile, cluster, workers, hostfile, err);
+    if (status != CO_OK) {
+        co_free(text);
+        return status;
+    }
+    *platform = text;
+    return CO_OK;
 }

@@ -8,7 +8,6 @@
 
 #include <stdint.h>
 
-#include "base/file.h"
 #include "base/status.h"
 
 enum { CO_CLUSTER_SPEEDS = 64 };
@@ -39,9 +38,9 @@ typedef struct co_cluster {
  * --cluster:line:column. */
 CO_MUST_CHECK co_status co_cluster_read(const char *text, co_cluster *out, co_error *err);
 
-/* Writes the platform and the host file for that many workers. */
-CO_MUST_CHECK co_status co_cluster_write(const co_cluster *cluster, uint32_t workers,
-                                         const co_files *files, const char *platform,
-                                         const char *hostfile, co_error *err);
+/* What SimGrid reads for that many workers: the platform as XML, and the host file, a line for each
+ * worker. Both are given back by co_free. */
+CO_MUST_CHECK co_status co_cluster_describe(const co_cluster *cluster, uint32_t workers,
+                                            char **platform, char **hostfile, co_error *err);
 
 #endif

@@ -506,8 +506,8 @@ static co_status check_curve(const co_conf *conf, co_error *err)
     }
     if (conf->values.batch_cost.count == 0) {
         return co_fail(err, CO_USAGE,
-                       "%s: without computing time there is nothing to compare; add --batch-cost "
-                       "(cohort calibrate measures it)",
+                       "%s: without computing time there is nothing to compare; add --batch-cost, "
+                       "or --cost-file with what cohort calibrate measured",
                        where_of(conf, CO_ROW_curve));
     }
     return CO_OK;

@@ -46,6 +46,8 @@ const char *co_profile_summary(co_conf_profile profile);
 
 /* What makes settings from others, after all layers: alr, alt_model, the profiles' rules. */
 CO_MUST_CHECK co_status co_conf_resolve(co_conf *conf, co_error *err);
+/* What cost_file says for cohort sim (costs.c). */
+CO_MUST_CHECK co_status co_conf_read_costs(co_conf *conf, co_error *err);
 /* Settings that contradict each other. */
 CO_MUST_CHECK co_status co_conf_check(const co_conf *conf, co_error *err);
 /* Its part for settings without effect (check_idle.c). */

@@ -134,6 +134,7 @@ static co_status apply_layers(co_conf *conf, conf_layers *layers, co_error *err)
     CO_TRY(apply_layer(conf, &layers->environment, err));
     CO_TRY(apply_layer(conf, &layers->arguments, err));
     CO_TRY(co_conf_resolve(conf, err));
+    CO_TRY(co_conf_read_costs(conf, err));
     return co_conf_check(conf, err);
 }
 

@@ -140,11 +140,11 @@ void co_job_read_costs(co_job *job)
 /* What batch norms need to be over the batches of all workers. */
 static co_status open_norms(co_job *job, co_error *err)
 {
-    const size_t doubles = co_norm_sync_doubles(job->graph);
-    if (job->settings->bn_workers != CO_CONF_BN_WORKERS_SYNC || doubles == 0) {
+    if (job->settings->bn_workers != CO_CONF_BN_WORKERS_SYNC ||
+        co_norm_sync_doubles(job->graph) == 0) {
         return CO_OK;
     }
-    CO_TRY(co_norm_exchange_open(job->comm, doubles, job->settings->shared_memory,
+    CO_TRY(co_norm_exchange_open(job->comm, job->graph, job->settings->shared_memory,
                                  &job->strategy->exposed_seconds, &job->norms, err));
     job->plans.sync = co_norm_exchange_sync(job->norms);
     return CO_OK;

@@ -4,9 +4,20 @@
 
 #include "base/alloc.h"
 
+/* A forward pass of a simulation. */
+typedef struct pass {
+    const co_phase *phases; /* NULL: none is under way */
+    int count;
+    int layer; /* whose exchange was the last one; -1: none so far */
+    double seconds;
+    double declared; /* of them */
+} pass;
+
 struct co_norm_exchange {
     co_norm_sync base;
     co_comm *comm;
+    const co_graph *graph;
+    pass forward;
     double *exposed_seconds;
     size_t doubles;
     co_window *window; /* (2, doubles) of each rank; or NULL: messages */
@@ -36,9 +47,54 @@ static co_status by_messages(co_norm_exchange *own, const double *mine, size_t c
     return co_comm_gather(own->comm, mine, count * sizeof(double), own->gathered, err);
 }
 
+/* ---- declared time ---- */
+
+static void declare(co_norm_exchange *own, double share)
+{
+    pass *p = &own->forward;
+    double more = p->seconds * share - p->declared;
+    if (more > 0.0) {
+        co_comm_compute(own->comm, more);
+        p->declared += more;
+    }
+}
+
+/* What is computed before the next batch norm. */
+static void declare_until_norm(co_norm_exchange *own)
+{
+    pass *p = &own->forward;
+    const co_layer *layers = own->graph->layers;
+    double share = 0.0;
+    do {
+        p->layer++;
+    } while (p->layer < own->graph->layer_count &&
+             (layers[p->layer].kind != CO_LAYER_BATCH_NORM || layers[p->layer].u.norm.frozen));
+    for (int i = 0; i < p->count; i++) {
+        share += p->phases[i].layer < p->layer ? p->phases[i].share : 0.0;
+    }
+    declare(own, share);
+}
+
+void co_norm_exchange_forward_begins(co_norm_exchange *own, double seconds, const co_phase *phases,
+                                     int count)
+{
+    own->forward = (pass){.phases = phases, .count = count, .layer = -1, .seconds = seconds};
+}
+
+void co_norm_exchange_forward_ends(co_norm_exchange *own)
+{
+    declare(own, 1.0);
+    own->forward.phases = NULL;
+}
+
+/* ---- exchanging ---- */
+
 static co_status exchange(co_norm_sync *sync, const double *mine, size_t count, co_error *err)
 {
     co_norm_exchange *own = (co_norm_exchange *)sync;
+    if (own->forward.phases != NULL) {
+        declare_until_norm(own);
+    }
     const uint64_t start = co_clock_ns(&own->comm->clock);
     if (count > own->doubles) {
         return co_fail(err, CO_INTERNAL, "an exchange of %zu doubles, at most %zu were expected",
@@ -66,7 +122,7 @@ static co_status open_memory(co_norm_exchange *own, bool shared_memory, co_error
     return CO_OK;
 }
 
-co_status co_norm_exchange_open(co_comm *comm, size_t doubles, bool shared_memory,
+co_status co_norm_exchange_open(co_comm *comm, const co_graph *graph, bool shared_memory,
                                 double *exposed_seconds, co_norm_exchange **out, co_error *err)
 {
     void *block = NULL;
@@ -76,7 +132,8 @@ co_status co_norm_exchange_open(co_comm *comm, size_t doubles, bool shared_memor
     own->base.exchange = exchange;
     own->comm = comm;
     own->exposed_seconds = exposed_seconds;
-    own->doubles = doubles;
+    own->graph = graph;
+    own->doubles = co_norm_sync_doubles(graph);
     co_status status = open_memory(own, shared_memory, err);
     if (status != CO_OK) {
         co_norm_exchange_close(own);

@@ -11,17 +11,23 @@
 
 #include <stdbool.h>
 
-#include "backend/norm_sync.h"
+#include "backend/backend.h"
 #include "comm/comm.h"
 
 typedef struct co_norm_exchange co_norm_exchange;
 
-/* doubles: the most of one exchange (co_norm_sync_doubles), above 0. exposed_seconds: the time that
- * exchanges take is added to it. */
-CO_MUST_CHECK co_status co_norm_exchange_open(co_comm *comm, size_t doubles, bool shared_memory,
-                                              double *exposed_seconds, co_norm_exchange **out,
-                                              co_error *err);
+/* The graph, borrowed, has batch norms to synchronise (co_norm_sync_doubles). exposed_seconds: the
+ * time that exchanges take is added to it. */
+CO_MUST_CHECK co_status co_norm_exchange_open(co_comm *comm, const co_graph *graph,
+                                              bool shared_memory, double *exposed_seconds,
+                                              co_norm_exchange **out, co_error *err);
 void co_norm_exchange_close(co_norm_exchange *exchange); /* NULL is allowed */
+/* In a simulation, around a forward pass that is declared to take so many seconds: they pass bit by
+ * bit, before each exchange those of the layers before it, by the shares of the plan's phases
+ * (borrowed until the end), and at the end the rest. */
+void co_norm_exchange_forward_begins(co_norm_exchange *exchange, double seconds,
+                                     const co_phase *phases, int count);
+void co_norm_exchange_forward_ends(co_norm_exchange *exchange);
 /* For the plans; NULL gives NULL. */
 co_norm_sync *co_norm_exchange_sync(co_norm_exchange *exchange);
 

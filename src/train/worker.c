@@ -61,10 +61,11 @@ static double backward_cost(const worker *w, const part *p)
 }
 
 /* Ranks of one process share the memory that plans compute in: a rank of a simulation computes the
- * whole gradient before its declared time passes, and with it the turn of others comes. */
+ * whole gradient before its declared time passes, and with it the turn of others comes. But where
+ * batch norms exchange in the middle of a pass each has memory of its own. */
 static bool computes_at_once(const worker *w)
 {
-    return w->job->comm->one_process;
+    return w->job->comm->one_process && w->job->norms == NULL;
 }
 
 static co_status run_phase(worker *w, co_plan *plan, int index, const part *p, co_error *err)
@@ -96,7 +97,11 @@ static co_status backward(worker *w, co_plan *plan, const part *p, const step_re
     uint64_t begin = co_track_now(track);
     co_comm_at(w->job->comm, w->progress->step + 1, "backward");
     strategy->loss = report->loss;
-    strategy->stop = asked_to_stop(w) != NULL;
+    const bool asked = asked_to_stop(w) != NULL;
+    strategy->stop = asked && !w->job->time_only;
+    if (asked && w->job->time_only) {
+        co_comm_stop_after(w->job->comm, w->progress->step + 1);
+    }
     strategy->save = w->options->checkpoints != NULL && p->last &&
                      co_checkpoints_wish(w->options->checkpoints);
     int count = 0;
@@ -116,6 +121,21 @@ static co_status backward(worker *w, co_plan *plan, const part *p, const step_re
     return CO_OK;
 }
 
+/* In a simulation whose batch norms exchange: with its declared time. */
+static co_status forward(const worker *w, co_plan *plan, const co_batch *batch, co_error *err)
+{
+    co_norm_exchange *norms = w->job->comm->simulated ? w->job->norms : NULL;
+    if (norms == NULL) {
+        return w->ops->forward(plan, batch, err);
+    }
+    int count = 0;
+    const co_phase *phases = w->ops->phases(plan, &count);
+    co_norm_exchange_forward_begins(norms, batch_cost(w, batch->rows) / 3.0, phases, count);
+    CO_TRY(w->ops->forward(plan, batch, err));
+    co_norm_exchange_forward_ends(norms);
+    return CO_OK;
+}
+
 static co_status run_forward(worker *w, co_plan *plan, const co_batch *batch, const part *p,
                              step_report *report, co_error *err)
 {
@@ -123,7 +143,7 @@ static co_status run_forward(worker *w, co_plan *plan, const co_batch *batch, co
     co_track *track = computes_at_once(w) ? NULL : co_worker_track(w);
     uint64_t begin = co_track_now(track);
     co_comm_at(w->job->comm, w->progress->step + 1, "forward");
-    CO_TRY(w->ops->forward(plan, batch, err));
+    CO_TRY(forward(w, plan, batch, err));
     co_track_end(track, begin, "forward", "forward");
     begin = co_track_now(track);
     co_loss_term terms[CO_MAX_LOSS_TERMS];
@@ -183,7 +203,8 @@ static co_status update(worker *w, step_report *report, co_error *err)
     co_comm_at(job->comm, w->progress->step + 1, "reduce");
     CO_TRY(strategy->ops->reduce(strategy, &reduction, err));
     report->loss = reduction.loss;
-    w->stopping = reduction.stop;
+    w->stopping = job->time_only ? co_comm_stops_after(job->comm, w->progress->step + 1)
+                                 : reduction.stop;
     w->saving = reduction.save;
     co_track_end(track, begin, "communicate", "reduce");
     begin = co_track_now(track);

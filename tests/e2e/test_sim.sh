@@ -51,6 +51,23 @@ if [ -d "$TMP/real" ]; then
     [ "$(weights bn_sync)" = "$(weights bn_real)" ] || fail "batch norm: Open MPI and SimGrid"
 fi
 
+# A pass is declared bit by bit, between the exchanges: who is twice as fast waits in the middle of
+# forward, whose 30 ms become the other's 60, and not after it.
+sim bn_slow "${bn[@]}" --workers 2 --max-steps 3 --batch-cost "[0.01, 0.01]" \
+    --cluster "{speeds: {1: 0.5}, latency: 1us}" --timeline "$TMP/bn.json"
+cat >"$TMP/check.py" <<'END'
+import json, sys
+spans = [e for e in json.load(open(sys.argv[1]))["traceEvents"] if e["ph"] == "X"]
+for name, least, most in (("forward", 55e3, 61e3), ("backward", 110e3, 122e3)):
+    for rank in 0, 1:
+        took = [e["dur"] for e in spans if e["name"] == name and e["pid"] == rank + 1]
+        assert len(took) == 3 and all(least < t < most for t in took), (name, rank, took)
+END
+if command -v python3 >/dev/null; then
+    python3 "$TMP/check.py" "$TMP/bn.json" || fail "where batch norms wait"
+fi
+between "$(seconds bn_slow)" 0.54 0.56
+
 # Saved, stopped and gone on with: the same again.
 sim saved --workers 4 "${cost[@]}" --checkpoint-every 6
 [ "$(weights first)" = "$(weights saved)" ] || fail "checkpoints change the weights"
@@ -138,6 +155,20 @@ expect 2 "add --run-dir" "$COHORT" sim --curve "[1, 4]" "${cost[@]}"
 expect 2 "add --batch-cost" "$COHORT" sim --curve "[1, 4]" --run-dir "$TMP/curve"
 expect 2 "not a platform file" "$COHORT" sim --curve "[1, 4]" --run-dir "$TMP/curve" "${cost[@]}" \
     --cluster "{platform: a.xml, hostfile: b}"
+
+# What calibrate measures is what sim declares: a x + b at every step, and recorded.
+expect 0 "use it with cohort sim --cost-file" "$COHORT" calibrate --batch-size 32 \
+    --cost-file "$TMP/costs"
+sim measured --workers 1 --time-only --cost-file "$TMP/costs"
+read -r a b < <(sed -n 's/^batch_cost: \[\(.*\), \(.*\)\]$/\1 \2/p' "$TMP/costs")
+expect 0 "[$a, $b]" "$COHORT" sim --cost-file "$TMP/costs" --print-config
+awk -v a="$a" -v b="$b" -v s="$(seconds measured)" \
+    'BEGIN { d = s - 20 * (32 * a + b)
+             exit !(a >= 0 && b >= 0 && a + b > 0 && d < 1e-6 && d > -1e-6) }' ||
+    fail "$(seconds measured) s: $(cat "$TMP/costs")"
+grep -qF "batch_cost: [$a, $b]" "$TMP/measured/config.yaml" || fail "the costs are not recorded"
+expect 2 "costs:4:8: was measured with model lenet5, not cnn1" "$COHORT" sim --model cnn1 \
+    --cost-file "$TMP/costs"
 
 printf '<platform' >"$TMP/bad.xml"
 printf 'host-0\nhost-1\n' >"$TMP/hosts"

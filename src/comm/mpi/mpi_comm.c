@@ -143,6 +143,7 @@ static void leave_blank(co_comm *comm)
         MPI_Barrier(MPI_COMM_WORLD);
         if (comm->rank == 0) {
             SMPI_SHARED_FREE(comm->blank);
+            co_free((void *)(uintptr_t)comm->last_step);
         }
     }
 }
@@ -229,7 +230,7 @@ static void leave(co_comm *comm)
     co_mpi_tell_close(comm);
 #ifdef CO_COMM_SIM
     leave_blank(comm);
-    co_sim_sums_free(mpi);
+    co_sim_sums_close(mpi);
 #endif
     MPI_Comm_free(&mpi->host_comm);
     MPI_Finalize();
@@ -319,6 +320,9 @@ static co_status join(mpi_comm *mpi, int group, co_error *err)
     mpi->names = block;
     comm->names = (const char(*)[CO_HOST_NAME_SIZE])block;
     CO_TRY(co_mpi_tell_open(comm, err));
+#ifdef CO_COMM_SIM
+    CO_TRY(co_sim_sums_open(mpi, err));
+#endif
     return find_hosts(mpi, err);
 }
 

@@ -10,6 +10,8 @@
 
 _Static_assert(sizeof(MPI_Request) <= sizeof(void *), "a co_request holds an MPI_Request");
 
+enum { CO_SIM_BELLS = 16 };
+
 typedef struct mpi_comm {
     co_comm base;
     MPI_Comm host_comm; /* the ranks of this host */
@@ -22,6 +24,13 @@ typedef struct mpi_comm {
     double reference_flops;       /* per second of the host that computing time is declared for */
     struct co_sim_sum *free_sums; /* of a simulation: mpi_sum.c */
     uint64_t sums;                /* that were begun */
+    /* Messages of this rank to itself, which those who look at sums wait for beside them. */
+    struct {
+        MPI_Request requests[CO_SIM_BELLS];
+        double sent[CO_SIM_BELLS]; /* virtual time */
+        int oldest;
+        double takes; /* seconds until one is there */
+    } bells;
 } mpi_comm;
 
 static inline mpi_comm *mpi_of(co_comm *comm)
@@ -49,9 +58,12 @@ enum { CO_SIM_SUMS = 256 }; /* that are waited for at a time */
 typedef struct co_sim_sum co_sim_sum;
 co_status co_sim_sum_start(mpi_comm *comm, float *data, size_t count, co_sim_sum **out,
                            co_error *err);
-co_status co_sim_sum_progress(co_sim_sum *sum, co_error *err);
+/* Takes on those of which messages have come. */
+co_status co_sim_sums_progress(mpi_comm *comm, co_sim_sum *const *sums, int count, co_error *err);
 co_status co_sim_sum_wait(co_sim_sum *const *sums, int count, co_error *err);
-void co_sim_sums_free(mpi_comm *comm);
+/* The bells: of all ranks, before the first sum. */
+co_status co_sim_sums_open(mpi_comm *comm, co_error *err);
+void co_sim_sums_close(mpi_comm *comm);
 
 /* co_window.c */
 co_status co_mpi_window_open(co_comm *comm, size_t bytes, co_window **out, co_error *err);

@@ -11,7 +11,7 @@
 
 #include "base/alloc.h"
 
-enum { TAG_FIRST = 1000, TAGS = 20000 };
+enum { TAG_BELL = 999, TAG_FIRST = 1000, TAGS = 20000 };
 
 /* What a round does; a range of 0 floats: nothing. */
 typedef struct exchange {
@@ -230,56 +230,91 @@ co_status co_sim_sum_start(mpi_comm *comm, float *data, size_t count, co_sim_sum
     return CO_OK;
 }
 
-static co_status test_parts(co_sim_sum *sum, co_error *err)
-{
-    for (int i = 0; i < 2; i++) {
-        int done = 0;
-        if (sum->parts[i] != MPI_REQUEST_NULL) {
-            int code = MPI_Test(&sum->parts[i], &done, MPI_STATUS_IGNORE);
-            CO_TRY(co_mpi_check(code, "sum", err));
-        }
-    }
-    return CO_OK;
-}
+/* ---- looking and waiting ---- */
 
-co_status co_sim_sum_progress(co_sim_sum *sum, co_error *err)
+/* (2 count) messages under way, MPI_REQUEST_NULL for none. Returns how many sums are not complete:
+ * each of them has one. */
+static int list_parts(co_sim_sum *const *sums, int count, MPI_Request *all)
 {
-    while (sum->round < sum->rounds) {
-        CO_TRY(test_parts(sum, err));
-        if (!is_round_complete(sum)) {
-            return CO_OK;
-        }
-        CO_TRY(end_round(sum, err));
-    }
-    return CO_OK;
-}
-
-/* Waits for any message of the sums and takes that sum on. *left: how many are not complete. */
-static co_status wait_any(co_sim_sum *const *sums, int count, int *left, co_error *err)
-{
-    MPI_Request all[2 * CO_SIM_SUMS];
-    MPI_Request *next = all;
-    *left = 0;
+    int left = 0;
     for (int i = 0; i < count; i++) {
-        *left += sums[i]->round < sums[i]->rounds;
-        *next++ = sums[i]->parts[0];
-        *next++ = sums[i]->parts[1];
+        left += sums[i]->round < sums[i]->rounds;
+        *all++ = sums[i]->parts[0];
+        *all++ = sums[i]->parts[1];
     }
-    if (*left == 0) {
-        return CO_OK;
-    }
-    int index = 0;
-    CO_TRY(co_mpi_check(MPI_Waitany(2 * count, all, &index, MPI_STATUS_IGNORE), "sum", err));
+    return left;
+}
+
+/* Message number `index` of the list has come. */
+static co_status take_part(co_sim_sum *const *sums, int index, co_error *err)
+{
     co_sim_sum *sum = sums[index / 2];
     sum->parts[index % 2] = MPI_REQUEST_NULL;
     return is_round_complete(sum) ? end_round(sum, err) : CO_OK;
 }
 
+static co_status ring(mpi_comm *comm, int bell, co_error *err)
+{
+    const int rank = comm->base.rank;
+    MPI_Request sent = MPI_REQUEST_NULL;
+    CO_TRY(co_mpi_check(
+        MPI_Irecv(NULL, 0, MPI_BYTE, rank, TAG_BELL, MPI_COMM_WORLD, &comm->bells.requests[bell]),
+        "bell", err));
+    CO_TRY(co_mpi_check(MPI_Isend(NULL, 0, MPI_BYTE, rank, TAG_BELL, MPI_COMM_WORLD, &sent), "bell",
+                        err));
+    comm->bells.sent[bell] = MPI_Wtime();
+    return co_mpi_check(MPI_Wait(&sent, MPI_STATUS_IGNORE), "bell", err); /* it is buffered */
+}
+
+co_status co_sim_sums_open(mpi_comm *comm, co_error *err)
+{
+    for (int i = 0; i < CO_SIM_BELLS; i++) {
+        comm->bells.requests[i] = MPI_REQUEST_NULL;
+    }
+    if (comm->base.size == 1) {
+        return CO_OK;
+    }
+    CO_TRY(ring(comm, 0, err)); /* one to see how long it takes */
+    CO_TRY(co_mpi_check(MPI_Wait(&comm->bells.requests[0], MPI_STATUS_IGNORE), "bell", err));
+    comm->bells.takes = 1.01 * (MPI_Wtime() - comm->bells.sent[0]);
+    for (int i = 0; i < CO_SIM_BELLS; i++) {
+        CO_TRY(ring(comm, i, err));
+    }
+    return CO_OK;
+}
+
+/* MPI_Test and the like leave an entry in a list of SimGrid's (3.32) for every message that they
+ * find complete, and all later ones are searched for in that list: the time of a step would grow
+ * with the number of steps. Waiting leaves none. So this waits for any message or a bell that has
+ * come long ago. More looks than there are bells in the time that a bell takes see nothing. */
+co_status co_sim_sums_progress(mpi_comm *comm, co_sim_sum *const *sums, int count, co_error *err)
+{
+    MPI_Request all[2 * CO_SIM_SUMS + 1];
+    const int bell = comm->bells.oldest;
+    if (MPI_Wtime() - comm->bells.sent[bell] < comm->bells.takes) {
+        return CO_OK;
+    }
+    while (list_parts(sums, count, all) > 0) {
+        int index = 0;
+        all[2 * count] = comm->bells.requests[bell];
+        CO_TRY(
+            co_mpi_check(MPI_Waitany(2 * count + 1, all, &index, MPI_STATUS_IGNORE), "sum", err));
+        if (index == 2 * count) {
+            comm->bells.oldest = (bell + 1) % CO_SIM_BELLS;
+            return ring(comm, bell, err);
+        }
+        CO_TRY(take_part(sums, index, err));
+    }
+    return CO_OK;
+}
+
 co_status co_sim_sum_wait(co_sim_sum *const *sums, int count, co_error *err)
 {
-    int left = count;
-    while (left > 0) {
-        CO_TRY(wait_any(sums, count, &left, err));
+    MPI_Request all[2 * CO_SIM_SUMS];
+    while (list_parts(sums, count, all) > 0) {
+        int index = 0;
+        CO_TRY(co_mpi_check(MPI_Waitany(2 * count, all, &index, MPI_STATUS_IGNORE), "sum", err));
+        CO_TRY(take_part(sums, index, err));
     }
     for (int i = 0; i < count; i++) {
         give_back(sums[i]);
@@ -287,8 +322,11 @@ co_status co_sim_sum_wait(co_sim_sum *const *sums, int count, co_error *err)
     return CO_OK;
 }
 
-void co_sim_sums_free(mpi_comm *comm)
+void co_sim_sums_close(mpi_comm *comm)
 {
+    for (int i = 0; i < CO_SIM_BELLS; i++) {
+        (void)MPI_Wait(&comm->bells.requests[i], MPI_STATUS_IGNORE);
+    }
     while (comm->free_sums != NULL) {
         co_sim_sum *sum = comm->free_sums;
         comm->free_sums = sum->next;

@@ -51,18 +51,28 @@ static bool is_sum(const co_request *request)
     return request->peer < 0 && request->handle != NULL;
 }
 
+static co_status list_sums(const co_request *requests, int count, co_sim_sum **sums, int *found,
+                           co_error *err)
+{
+    *found = 0;
+    for (int i = 0; i < count; i++) {
+        if (is_sum(&requests[i])) {
+            if (*found == CO_SIM_SUMS) {
+                return co_fail(err, CO_UNSUPPORTED, "more than %d sums at a time", CO_SIM_SUMS);
+            }
+            sums[(*found)++] = requests[i].handle;
+        }
+    }
+    return CO_OK;
+}
+
 static co_status wait_sums(co_request *requests, int count, co_error *err)
 {
     co_sim_sum *sums[CO_SIM_SUMS];
     int found = 0;
+    CO_TRY(list_sums(requests, count, sums, &found, err));
     for (int i = 0; i < count; i++) {
-        if (is_sum(&requests[i])) {
-            if (found == CO_SIM_SUMS) {
-                return co_fail(err, CO_UNSUPPORTED, "more than %d sums at a time", CO_SIM_SUMS);
-            }
-            sums[found++] = requests[i].handle;
-            requests[i].handle = NULL;
-        }
+        requests[i].handle = NULL; /* the others were waited for before */
     }
     return co_sim_sum_wait(sums, found, err);
 }
@@ -83,12 +93,11 @@ co_status co_mpi_wait(co_comm *comm, co_request *requests, int count, co_error *
 /* A fault shows in the wait. */
 void co_mpi_progress(co_comm *comm, co_request *requests, int count)
 {
-    (void)comm;
+    co_sim_sum *sums[CO_SIM_SUMS];
+    int found = 0;
     co_error ignored = {0};
-    for (int i = 0; i < count; i++) {
-        if (is_sum(&requests[i])) {
-            (void)!co_sim_sum_progress(requests[i].handle, &ignored);
-        }
+    if (list_sums(requests, count, sums, &found, &ignored) == CO_OK && found > 0) {
+        (void)!co_sim_sums_progress(mpi_of(comm), sums, found, &ignored);
     }
 }
 
