@@ -25,25 +25,38 @@ _Static_assert(sizeof(arrival) <= LINE_BYTES, "one cache line per rank");
 typedef struct mpi_window {
     co_window base;
     MPI_Win win;
+    void *memory;       /* in a simulation */
     arrival **arrivals; /* (parts) */
     void **part;        /* (parts) */
     uint64_t barriers;
 } mpi_window;
 
-void co_mpi_window_close(co_window *window)
+/* share_part: memory of that many bytes of one's own; part[i]: where that of the host's rank i
+ * begins, in this process. */
+#ifdef CO_COMM_SIM
+
+/* The ranks have one address space. (MPI_Win_allocate_shared of SimGrid 3.32 wants the same size of
+ * all, MPI_Win_shared_query answers for rank 0 whatever the rank.) */
+static co_status share_part(mpi_window *own, co_comm *comm, size_t bytes, co_error *err)
 {
-    mpi_window *own = (mpi_window *)window;
-    MPI_Win_free(&own->win);
-    co_free(own->arrivals);
-    co_free(own->part);
-    co_free(own);
+    CO_TRY(co_alloc(bytes, 1, "shared memory", &own->memory, err));
+    int code = MPI_Allgather(&own->memory, sizeof(void *), MPI_BYTE, own->part, sizeof(void *),
+                             MPI_BYTE, mpi_of(comm)->host_comm);
+    return co_mpi_check(code, "shared memory of another rank", err);
 }
+
+static void free_part(mpi_window *own)
+{
+    MPI_Barrier(mpi_of(own->base.comm)->host_comm); /* nobody uses it any more */
+    co_free(own->memory);
+}
+
+#else
 
 /* Too little shared memory ends in SIGBUS at the first touch: it is counted before. All ranks of
  * the host come to the same answer. */
 static co_status check_room(co_comm *comm, size_t bytes, co_error *err)
 {
-#ifndef CO_COMM_SIM
     double needed = (double)bytes;
     CO_TRY(co_mpi_check(
         MPI_Allreduce(MPI_IN_PLACE, &needed, 1, MPI_DOUBLE, MPI_SUM, mpi_of(comm)->host_comm),
@@ -60,27 +73,16 @@ static co_status check_room(co_comm *comm, size_t bytes, co_error *err)
                        comm->host_size, comm->names[comm->rank], needed / 1048576.0,
                        free_bytes / 1048576.0);
     }
-#else
-    (void)comm;
-    (void)bytes;
-    (void)err;
-#endif
     return CO_OK;
 }
 
-/* starts[i]: where the memory of the host's rank i begins, in this process. */
-#ifdef CO_COMM_SIM
-/* MPI_Win_shared_query of SimGrid 3.32 answers for rank 0 whatever the rank. */
-static co_status find_starts(mpi_window *own, const co_comm *comm, void *mine, co_error *err)
+static co_status share_part(mpi_window *own, co_comm *comm, size_t bytes, co_error *err)
 {
-    int code = MPI_Allgather(&mine, sizeof(mine), MPI_BYTE, own->part, sizeof(mine), MPI_BYTE,
-                             ((const mpi_comm *)comm)->host_comm);
-    return co_mpi_check(code, "shared memory of another rank", err);
-}
-#else
-static co_status find_starts(mpi_window *own, const co_comm *comm, void *mine, co_error *err)
-{
-    (void)mine;
+    void *mine = NULL;
+    CO_TRY(check_room(comm, bytes, err));
+    int code = MPI_Win_allocate_shared((MPI_Aint)bytes, 1, MPI_INFO_NULL, mpi_of(comm)->host_comm,
+                                       (void *)&mine, &own->win);
+    CO_TRY(co_mpi_check(code, "shared memory", err));
     for (int i = 0; i < comm->host_size; i++) {
         MPI_Aint size = 0;
         int unit = 0;
@@ -89,18 +91,31 @@ static co_status find_starts(mpi_window *own, const co_comm *comm, void *mine, c
     }
     return CO_OK;
 }
+
+static void free_part(mpi_window *own)
+{
+    MPI_Win_free(&own->win);
+}
+
 #endif
 
-static co_status map_parts(mpi_window *own, const co_comm *comm, void *mine, co_error *err)
+void co_mpi_window_close(co_window *window)
 {
-    CO_TRY(find_starts(own, comm, mine, err));
+    mpi_window *own = (mpi_window *)window;
+    free_part(own);
+    co_free(own->arrivals);
+    co_free(own->part);
+    co_free(own);
+}
+
+static void map_parts(mpi_window *own, const co_comm *comm)
+{
     for (int i = 0; i < comm->host_size; i++) {
         uintptr_t start = (uintptr_t)own->part[i];
         char *aligned = (char *)own->part[i] + ((LINE_BYTES - start % LINE_BYTES) % LINE_BYTES);
         own->arrivals[i] = (arrival *)(void *)aligned;
         own->part[i] = aligned + LINE_BYTES;
     }
-    return CO_OK;
 }
 
 static co_status allocate(mpi_window *own, co_comm *comm, size_t bytes, co_error *err)
@@ -112,12 +127,8 @@ static co_status allocate(mpi_window *own, co_comm *comm, size_t bytes, co_error
     CO_TRY(co_alloc(parts, sizeof(void *), "window", &block, err));
     own->part = block;
     size_t whole = co_round_up(bytes, LINE_BYTES) + (size_t)2 * LINE_BYTES;
-    CO_TRY(check_room(comm, whole, err));
-    void *mine = NULL;
-    int code = MPI_Win_allocate_shared((MPI_Aint)whole, 1, MPI_INFO_NULL, mpi_of(comm)->host_comm,
-                                       (void *)&mine, &own->win);
-    CO_TRY(co_mpi_check(code, "shared memory", err));
-    CO_TRY(map_parts(own, comm, mine, err));
+    CO_TRY(share_part(own, comm, whole, err));
+    map_parts(own, comm);
     memset(own->arrivals[comm->host_rank], 0, bytes + LINE_BYTES);
     atomic_store(&own->arrivals[comm->host_rank]->rank, comm->rank);
     return co_mpi_check(MPI_Barrier(mpi_of(comm)->host_comm), "shared memory", err);
@@ -130,6 +141,7 @@ co_status co_mpi_window_open(co_comm *comm, size_t bytes, co_window **out, co_er
     mpi_window *own = block;
     co_status status = allocate(own, comm, bytes, err);
     if (status != CO_OK) {
+        co_free(own->memory);
         co_free(own->arrivals);
         co_free(own->part);
         co_free(own);
