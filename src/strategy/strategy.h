@@ -34,7 +34,7 @@ typedef struct co_strategy_ops {
     co_status (*reduce)(co_strategy *strategy, co_reduction *out, co_error *err);
     /* Updates the parameters with these hyper-parameters. */
     co_status (*apply)(co_strategy *strategy, const co_hyper *hyper, co_error *err);
-    /* All workers together: the optimizer's state becomes whole on each, for a checkpoint. */
+    /* All workers together: the first one's optimizer's state becomes whole, for a checkpoint. */
     co_status (*complete)(co_strategy *strategy, co_error *err);
     /* Likewise after apply: the first worker's gradient becomes whole, for those who watch. */
     co_status (*show_gradient)(co_strategy *strategy, co_error *err);
