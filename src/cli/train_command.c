@@ -23,7 +23,7 @@ static co_status open_run_folder(train_command *t, co_error *err)
         .dataset = co_dataset_describe(t->job->dataset)->name,
         .model = t->job->graph->name,
         .reuse = t->continued || co_launch_restarts() > 0,
-        .files = &co_files_system,
+        .files = &t->disk.files,
         .clock = &t->comm->clock,
     };
     CO_TRY(co_rundir_create(&options, &t->rundir, err));
@@ -303,7 +303,7 @@ static co_status save_weights(const train_command *t, co_run_file file, co_error
     co_job *job = t->job;
     CO_TRY(co_job_common_stats_begin(job, err));
     co_status status = t->comm->rank == 0
-                           ? co_weights_save(&co_files_system, co_rundir_file(t->rundir, file),
+                           ? co_weights_save(&t->disk.files, co_rundir_file(t->rundir, file),
                                              job->model, err)
                            : CO_OK;
     co_job_common_stats_end(job);
@@ -331,6 +331,7 @@ static co_status keep_weights(train_command *t, co_status ended, co_error *err)
     if (ended == CO_FAILED || !t->settings->save_model || t->settings->time_only) {
         return CO_OK;
     }
+    co_comm_at(t->comm, t->progress.step, "save");
     return save_model(t, err);
 }
 
@@ -602,6 +603,7 @@ co_status co_cli_train(co_cli *cli, co_error *err)
         return co_workers_start(cli, err);
     }
     if (status == CO_OK) {
+        co_beating_files_open(&co_files_system, t.comm->pulse, &t.disk);
         bool started = !co_comm_alone(t.comm) || co_launch_restarts() >= 0;
         cli->stop = started && !t.comm->simulated ? co_cli_catch_worker_signals(t.comm) : cli->stop;
         status = run(&t, err);
