@@ -49,6 +49,23 @@ saved many 75
 grep -q preempted "$TMP/many/status" || fail "many: status $(cat "$TMP/many/status")"
 grep -q "ended$\|deadline" "$TMP/many.out" && fail "many: $(cat "$TMP/many.out")"
 
+# Nor is what was trained lost because an evaluation is under way when the signal comes.
+dir=$TMP/evaluates
+CO_FAULT_RANK=all CO_FAULT=late:batch:$dir.late "$FAULTS" train --max-restarts 1 --quiet \
+    --threads 1 --train-split 0.02 --epochs 1000 --run-dir "$dir" >"$dir.out" 2>&1 &
+pid=$!
+for _ in $(seq 600); do
+    [ -e "$dir/metrics.jsonl" ] && grep -q '"event":"epoch"' "$dir/metrics.jsonl" && break
+    sleep 0.02
+done
+echo 2 >"$dir.late"
+kill -INT $pid
+sleep 26
+kill -0 $pid 2>/dev/null || fail "evaluates: it has ended: $(cat "$dir.out")"
+rm "$dir.late"
+saved evaluates 75
+grep -q "still at work: rank 0 .*(evaluation)" "$dir.out" || fail "evaluates: $(cat "$dir.out")"
+
 # Who does not want to wait: at once, and nothing is lost that was saved.
 start twice 40 --workers 2 --batch-size 16 --checkpoint-every 10 --checkpoint-wait
 sleep 2
