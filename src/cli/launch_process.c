@@ -263,11 +263,11 @@ typedef struct watch_over {
     double begin;
     bool began;
     bool early;
-    double stopping; /* seconds that we saw since they were asked to stop */
-    double waited;   /* since they got on with it */
-    unsigned long long asked_step;
-    bool told;        /* that they take their time */
-    double failed_at; /* when a worker told of its failure */
+    double stopping;               /* seconds that we saw since they were asked to stop */
+    double waited;                 /* since they got on with it */
+    unsigned long long heard_step; /* that they were in when they must have heard of it */
+    bool told;                     /* that they take their time */
+    double failed_at;              /* when a worker told of its failure */
     co_look look;
 } watch_over;
 
@@ -297,13 +297,16 @@ static void say(const co_launch *launch, const char *before, const char *after)
  * they are not in steps that they should not have begun, they are left to it. */
 static void see_to_stop(co_launch *launch, watch_over *w)
 {
-    enum { STEPS_TO_END = 2 }; /* the wish may come after that of the step under way was told */
+    /* The signal comes when thousands of short steps are done, or in the middle of a long one,
+     * after whose own wish was told. */
+    enum { HEARD_SECONDS = 20, STEPS_TO_END = 2 };
+    const unsigned long long step = co_launch_furthest_step(launch);
     char line[128];
     if (launch->asked == 0) {
         return;
     }
-    bool ends = launch->asked == 1 && w->look.changed &&
-                co_launch_furthest_step(launch) <= w->asked_step + STEPS_TO_END;
+    w->heard_step = w->stopping < HEARD_SECONDS ? step : w->heard_step;
+    bool ends = launch->asked == 1 && w->look.changed && step <= w->heard_step + STEPS_TO_END;
     w->stopping += w->look.seconds;
     w->waited = ends ? 0.0 : w->waited + w->look.seconds;
     if (w->waited > co_launch_patience(launch, &w->look)) {
@@ -324,9 +327,6 @@ static void see_to_stop(co_launch *launch, watch_over *w)
 static void hear_user(co_launch *launch, watch_over *w)
 {
     for (int more = read_signals(launch); more > 0; more--) {
-        if (launch->asked == 0) {
-            w->asked_step = co_launch_furthest_step(launch);
-        }
         pass_on(launch, w->program, &w->early);
         w->waited = 0.0;
     }

@@ -1,11 +1,18 @@
 #include "comm/beating_files.h"
 
-/* What the call returned, as it is: errno is left alone. */
+/* A full disk that is tried again and again gets nobody on. errno is left alone. */
+static void beat_if(const co_beating_files *own, bool done)
+{
+    if (done) {
+        co_pulse_beat(own->pulse);
+    }
+}
+
 static int beating_open(void *context, const char *path, int flags, mode_t mode)
 {
     const co_beating_files *own = context;
     int result = own->under->open(own->under->context, path, flags, mode);
-    co_pulse_beat(own->pulse);
+    beat_if(own, result >= 0);
     return result;
 }
 
@@ -13,7 +20,7 @@ static ssize_t beating_write(void *context, int fd, const void *data, size_t byt
 {
     const co_beating_files *own = context;
     ssize_t result = own->under->write(own->under->context, fd, data, bytes);
-    co_pulse_beat(own->pulse);
+    beat_if(own, result >= 0);
     return result;
 }
 
@@ -21,7 +28,7 @@ static int beating_fsync(void *context, int fd)
 {
     const co_beating_files *own = context;
     int result = own->under->fsync(own->under->context, fd);
-    co_pulse_beat(own->pulse);
+    beat_if(own, result >= 0);
     return result;
 }
 
@@ -29,7 +36,7 @@ static int beating_close(void *context, int fd)
 {
     const co_beating_files *own = context;
     int result = own->under->close(own->under->context, fd);
-    co_pulse_beat(own->pulse);
+    beat_if(own, result >= 0);
     return result;
 }
 
@@ -37,7 +44,7 @@ static int beating_rename(void *context, const char *from, const char *to)
 {
     const co_beating_files *own = context;
     int result = own->under->rename(own->under->context, from, to);
-    co_pulse_beat(own->pulse);
+    beat_if(own, result >= 0);
     return result;
 }
 
@@ -45,7 +52,7 @@ static int beating_unlink(void *context, const char *path)
 {
     const co_beating_files *own = context;
     int result = own->under->unlink(own->under->context, path);
-    co_pulse_beat(own->pulse);
+    beat_if(own, result >= 0);
     return result;
 }
 
@@ -53,7 +60,7 @@ static int beating_mkdir(void *context, const char *path, mode_t mode)
 {
     const co_beating_files *own = context;
     int result = own->under->mkdir(own->under->context, path, mode);
-    co_pulse_beat(own->pulse);
+    beat_if(own, result >= 0);
     return result;
 }
 
@@ -61,7 +68,7 @@ static int beating_rmdir(void *context, const char *path)
 {
     const co_beating_files *own = context;
     int result = own->under->rmdir(own->under->context, path);
-    co_pulse_beat(own->pulse);
+    beat_if(own, result >= 0);
     return result;
 }
 
