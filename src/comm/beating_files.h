@@ -1,5 +1,5 @@
-/* Files whose every call that succeeds is a beat of a rank's pulse: who looks at the pulse sees that
- * saving gets on, however slow the disk is.
+/* Files whose every call that succeeds is a beat of a rank's pulse: who looks at the pulse sees
+ * that saving gets on, however slow the disk is.
  */
 #ifndef CO_COMM_BEATING_FILES_H
 #define CO_COMM_BEATING_FILES_H
