@@ -1,6 +1,7 @@
 /* What the files of the front process share: launch.c starts a job and starts it again,
- * launch_folder.c keeps the job's folder, launch_process.c runs processes, launch_mpirun.c speaks
- * with mpirun, launch_verdict.c says what became of a job. Not for others.
+ * launch_folder.c keeps the job's folder, launch_process.c runs processes, launch_look.c looks
+ * whether the workers get on, launch_mpirun.c speaks with mpirun, launch_verdict.c says what became
+ * of a job. Not for others.
  */
 #ifndef CO_CLI_LAUNCH_PARTS_H
 #define CO_CLI_LAUNCH_PARTS_H
@@ -9,6 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "base/text.h"
 #include "cli/cli.h"
 #include "comm/pulse.h"
 
@@ -74,7 +76,24 @@ typedef struct co_ended {
     bool killed; /* it itself died by that signal */
     bool late;   /* no worker began before the deadline: it was ended */
     bool early;  /* the user asked to stop before all workers had begun: it was ended */
+    bool hung;   /* the workers did not get on: it was ended; co_look says how long */
+    double hung_seconds;
+    bool hung_stopped; /* by a signal */
 } co_ended;
+
+/* What the front process has seen of the pulses. Seconds are those between two looks, but one at
+ * most: a front process that was stopped itself, or a machine that slept, has seen nothing. */
+typedef struct co_look {
+    double at;
+    double seconds;  /* since the look before */
+    uint64_t pulses; /* a hash of what they say */
+    bool changed;    /* since the look before */
+    bool in_step;    /* all that is visible is in the computing part of a step */
+    double still;    /* seconds without a change */
+    double stopped;  /* seconds that all workers have been stopped by a signal */
+    double longest;  /* that a part of a step took */
+    unsigned long long first_step;
+} co_look;
 
 /* launch_folder.c */
 CO_MUST_CHECK co_status co_launch_open_folder(co_launch *launch, co_error *err);
@@ -109,6 +128,23 @@ CO_MUST_CHECK co_status co_launch_run(co_launch *launch, char *words[], bool lis
 double co_launch_start_deadline(const co_launch *launch);
 /* Waits so many seconds, or until the user asks to stop (true). */
 bool co_launch_pause(co_launch *launch, double seconds);
+
+/* launch_look.c */
+/* How many workers show themselves: those of other hosts do not, and count as if they did. */
+int co_launch_joined(const co_launch *launch);
+unsigned long long co_launch_furthest_step(const co_launch *launch);
+/* Some worker is in what may last long: saving, or evaluating. */
+bool co_launch_takes_long(const co_launch *launch);
+/* The first look has all zeros before it. */
+void co_launch_look(const co_launch *launch, co_look *look);
+/* Whether the only worker hangs, or all workers of this host are stopped, for --deadline. */
+bool co_launch_hangs(const co_launch *launch, const co_look *look, co_ended *out);
+/* How long workers that were asked to stop may show nothing new. */
+double co_launch_patience(const co_launch *launch, const co_look *look);
+/* " in step 17 (backward)", " before its first step (start)" */
+void co_launch_put_place(co_text *text, const co_pulse *pulse);
+/* NULL: it does not show itself. */
+const co_pulse *co_launch_pulse_of(const co_launch *launch, int rank);
 
 /* launch_mpirun.c */
 typedef struct co_words co_words;

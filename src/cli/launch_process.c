@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -12,7 +13,7 @@
 #include "base/clock.h"
 #include "cli/launch_parts.h"
 
-enum { GRACE_SECONDS = 20, FAILED_SECONDS = 3, TICK_MS = 500 };
+enum { FAILED_SECONDS = 3, TELL_SECONDS = 10, TICK_MS = 500 };
 
 /* mpirun and the start of a program take that long on a busy machine, whatever the deadline. */
 static const double start_seconds = 30.0;
@@ -227,20 +228,10 @@ static int signal_for(int asked)
     return asked == 0 ? SIGUSR1 : asked == 1 ? SIGTERM : SIGKILL;
 }
 
-/* Workers of other hosts do not show themselves. */
-static int joined(const co_launch *launch)
-{
-    int count = 0;
-    for (int rank = 0; rank < launch->pulses.count; rank++) {
-        count += atomic_load(&launch->pulses.ranks[rank].pid) != 0;
-    }
-    return launch->hosts != NULL ? launch->workers : count;
-}
-
 /* Ctrl-C and TERM: the first asks the workers to finish their step, the second ends them. */
 static void pass_on(co_launch *launch, pid_t program, bool *early)
 {
-    if (launch->asked == 0 && joined(launch) < launch->workers) {
+    if (launch->asked == 0 && co_launch_joined(launch) < launch->workers) {
         *early = true; /* who has not begun finishes no step */
         launch->asked = 1;
     }
@@ -266,46 +257,122 @@ double co_launch_start_deadline(const co_launch *launch)
     return deadline > 0.0 && deadline < start_seconds ? start_seconds : deadline;
 }
 
-static co_ended wait_for(co_launch *launch, pid_t program)
+/* What the front process knows of the workers under way. */
+typedef struct watch_over {
+    pid_t program;
+    double begin;
+    bool began;
+    bool early;
+    double stopping;               /* seconds that we saw since they were asked to stop */
+    double waited;                 /* since they got on with it */
+    unsigned long long heard_step; /* that they were in when they must have heard of it */
+    bool told;                     /* that they take their time */
+    double failed_at;              /* when a worker told of its failure */
+    co_look look;
+} watch_over;
+
+/* "rank 0 (host) in step 17 (checkpoint)", of the first one that can be seen */
+static void put_worker(co_text *text, const co_launch *launch)
+{
+    for (int rank = 0; rank < launch->workers; rank++) {
+        const co_pulse *pulse = co_launch_pulse_of(launch, rank);
+        if (pulse != NULL) {
+            co_text_printf(text, "rank %d (%s)", rank, pulse->host);
+            co_launch_put_place(text, pulse);
+            return;
+        }
+    }
+    co_text_put(text, "all of them on other hosts");
+}
+
+static void say(const co_launch *launch, const char *before, const char *after)
+{
+    char line[CO_LAUNCH_LINE];
+    co_text text = co_text_over(line, sizeof(line));
+    put_worker(&text, launch);
+    (void)fprintf(stderr, "cohort: %s: %s%s\n", before, line, after);
+}
+
+/* A last checkpoint may take long: as long as there is something new to see of the workers, and
+ * they are not in steps that they should not have begun, they are left to it. */
+static void see_to_stop(co_launch *launch, watch_over *w)
+{
+    /* The signal comes when thousands of short steps are done, or in the middle of a long one,
+     * after whose own wish was told. */
+    enum { HEARD_SECONDS = 20, STEPS_TO_END = 2 };
+    const unsigned long long step = co_launch_furthest_step(launch);
+    char line[128];
+    if (launch->asked == 0) {
+        return;
+    }
+    w->heard_step = w->stopping < HEARD_SECONDS ? step : w->heard_step;
+    bool ends = launch->asked == 1 && w->look.changed && step <= w->heard_step + STEPS_TO_END;
+    w->stopping += w->look.seconds;
+    w->waited = ends ? 0.0 : w->waited + w->look.seconds;
+    if (w->waited > co_launch_patience(launch, &w->look)) {
+        (void)snprintf(line, sizeof(line), "; nothing new of it for %.0f s", w->waited);
+        if (launch->asked == 1) {
+            say(launch, "warning: the workers do not end as they were asked to, and are ended",
+                line);
+        }
+        pass_on(launch, w->program, &w->early);
+        w->waited = 0.0;
+    } else if (launch->asked == 1 && !w->told && w->stopping > TELL_SECONDS) {
+        w->told = true;
+        say(launch, "warning: the workers are still at work", "; another signal ends them at once");
+    }
+}
+
+/* Passes the user's signals on. */
+static void hear_user(co_launch *launch, watch_over *w)
+{
+    for (int more = read_signals(launch); more > 0; more--) {
+        pass_on(launch, w->program, &w->early);
+        w->waited = 0.0;
+    }
+}
+
+/* Whether they must be ended: *out then says why. */
+static bool must_end(co_launch *launch, watch_over *w, co_ended *out)
 {
     const double deadline = co_launch_start_deadline(launch);
-    const double begin = now();
-    bool began = false;
-    bool early = false;
-    double asked_at = 0.0;
-    double failed_at = 0.0; /* when a worker told of its failure */
+    if (w->failed_at <= 0.0 && co_launch_failure(launch) != 0) {
+        w->failed_at = now();
+    }
+    if (w->failed_at > 0.0 && now() - w->failed_at > FAILED_SECONDS) {
+        *out = (co_ended){.code = co_launch_failure(launch), .early = w->early};
+        return true;
+    }
+    w->began = w->began || co_launch_joined(launch) > 0;
+    if (!w->began && deadline > 0.0 && now() - w->begin > deadline) {
+        *out = (co_ended){.code = CO_PEER, .late = true};
+        return true;
+    }
+    return launch->asked == 0 && co_launch_hangs(launch, &w->look, out);
+}
+
+static co_ended wait_for(co_launch *launch, pid_t program)
+{
+    watch_over w = {.program = program, .begin = now()};
     co_error ignored = {0};
+    co_ended ended = {0};
     for (;;) {
         int status = 0;
         if (waitpid(program, &status, WNOHANG) == program) {
             bool killed = WIFSIGNALED(status);
             int code = killed ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-            return (co_ended){.code = code, .killed = killed, .early = early && code != 0};
+            return (co_ended){.code = code, .killed = killed, .early = w.early && code != 0};
         }
         (void)!co_launch_watch(launch, &ignored); /* somebody may have killed it */
         sleep_until_something(launch);
-        for (int more = read_signals(launch); more > 0; more--) {
-            pass_on(launch, program, &early);
-            asked_at = now();
-        }
-        if (launch->asked > 0 && now() - asked_at > GRACE_SECONDS) {
-            pass_on(launch, program, &early);
-            asked_at = now();
-        }
-        if (failed_at <= 0.0 && co_launch_failure(launch) != 0) {
-            failed_at = now();
-        }
-        if (failed_at > 0.0 && now() - failed_at > FAILED_SECONDS) {
+        hear_user(launch, &w);
+        co_launch_look(launch, &w.look);
+        see_to_stop(launch, &w);
+        if (must_end(launch, &w, &ended)) {
             (void)kill(-program, SIGKILL);
             (void)waitpid(program, NULL, 0);
-            return (co_ended){.code = co_launch_failure(launch), .early = early};
+            return ended;
         }
-        if (!began && deadline > 0.0 && now() - begin > deadline) {
-            (void)kill(-program, SIGKILL);
-            (void)waitpid(program, NULL, 0);
-            return (co_ended){.code = CO_PEER, .late = true};
-        }
-        began = began || joined(launch) > 0;
     }
 }
 

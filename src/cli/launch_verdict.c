@@ -7,20 +7,13 @@
 #include "base/text.h"
 #include "cli/launch_parts.h"
 
-static const co_pulse *pulse_of(const co_launch *launch, int rank)
-{
-    const co_pulse *pulse = rank >= 0 && rank < launch->pulses.count ? &launch->pulses.ranks[rank]
-                                                                     : NULL;
-    return pulse != NULL && atomic_load(&pulse->pid) != 0 ? pulse : NULL;
-}
-
 /* The workers that had time to say so when mpirun ended them did not die first. */
 static int silent_rank(const co_launch *launch)
 {
     int ended = 0;
     int silent = -1;
     for (int rank = 0; rank < launch->workers; rank++) {
-        const co_pulse *pulse = pulse_of(launch, rank);
+        const co_pulse *pulse = co_launch_pulse_of(launch, rank);
         bool spoke = pulse != NULL && atomic_load(&pulse->ended) != 0;
         ended += spoke;
         silent = !spoke && silent < 0 ? rank : silent;
@@ -31,49 +24,26 @@ static int silent_rank(const co_launch *launch)
 static bool any_joined(const co_launch *launch)
 {
     for (int rank = 0; rank < launch->workers; rank++) {
-        if (pulse_of(launch, rank) != NULL) {
+        if (co_launch_pulse_of(launch, rank) != NULL) {
             return true;
         }
     }
     return false;
 }
 
-static unsigned long long furthest_step(const co_launch *launch)
-{
-    unsigned long long furthest = 0;
-    for (int rank = 0; rank < launch->workers; rank++) {
-        const co_pulse *pulse = pulse_of(launch, rank);
-        unsigned long long step = pulse != NULL ? atomic_load(&pulse->step) : 0;
-        furthest = step > furthest ? step : furthest;
-    }
-    return furthest;
-}
-
-static void put_place(co_text *text, const co_pulse *pulse)
-{
-    char phase[CO_PULSE_PHASE];
-    unsigned long long step = atomic_load(&pulse->step);
-    co_pulse_phase(pulse, phase);
-    if (step == 0) {
-        co_text_printf(text, " before its first step (%s)", phase);
-    } else {
-        co_text_printf(text, " in step %llu (%s)", step, phase);
-    }
-}
-
 /* "rank 2 (host) was lost in step 17 (backward)" */
 static void put_lost(co_text *text, const co_launch *launch, int rank)
 {
-    const co_pulse *pulse = pulse_of(launch, rank);
+    const co_pulse *pulse = co_launch_pulse_of(launch, rank);
     if (pulse != NULL) {
         co_text_printf(text, "rank %d (%s) was lost", rank, pulse->host);
-        put_place(text, pulse);
+        co_launch_put_place(text, pulse);
         return;
     }
     co_text_printf(text, "rank %d (%s) was lost", rank,
                    launch->ear.lost_host[0] != '\0' ? launch->ear.lost_host : "another host");
-    if (furthest_step(launch) > 0) {
-        co_text_printf(text, " when others were in step %llu", furthest_step(launch));
+    if (co_launch_furthest_step(launch) > 0) {
+        co_text_printf(text, " when others were in step %llu", co_launch_furthest_step(launch));
     }
 }
 
@@ -99,6 +69,19 @@ static void judge_killed(const co_launch *launch, const co_ended *ended, co_text
     co_text_put(text, launch->workers > 1 ? "; the other workers were ended" : "");
 }
 
+static void judge_hung(const co_launch *launch, const co_ended *ended, co_text *text)
+{
+    put_lost(text, launch, 0);
+    if (launch->workers > 1) {
+        co_text_printf(text, ": all %d workers are", launch->workers);
+    }
+    co_text_printf(text, "%s for %.0f s (--deadline); %s ended",
+                   ended->hung_stopped
+                       ? launch->workers > 1 ? " stopped by a signal" : ": stopped by a signal"
+                       : ": it hangs there",
+                   ended->hung_seconds, launch->workers > 1 ? "they were" : "it was");
+}
+
 /* mpirun lost a host, or itself. */
 static void judge_mpirun(const co_launch *launch, const co_ended *ended, co_verdict *out,
                          co_text *text)
@@ -118,7 +101,7 @@ static void judge_mpirun(const co_launch *launch, const co_ended *ended, co_verd
     out->lost = true;
     if (ear->lost_node[0] != '\0') {
         co_text_printf(text, "the host %s was lost when others were in step %llu", ear->lost_node,
-                       furthest_step(launch));
+                       co_launch_furthest_step(launch));
     } else if (ear->lost_rank >= 0) {
         put_lost(text, launch, ear->lost_rank);
         co_text_printf(text, ": it ended with code %d", ended->code);
@@ -140,7 +123,11 @@ void co_launch_judge(co_launch *launch, const co_ended *ended, co_verdict *out)
     *out = (co_verdict){.status = (co_status)ended->code};
     co_text text = co_text_over(out->text, sizeof(out->text));
     const bool by_signal = ended->code > 128 && ended->code <= 128 + SIGRTMAX;
-    if (ended->early) {
+    if (ended->hung) {
+        out->status = CO_PEER;
+        out->lost = true;
+        judge_hung(launch, ended, &text);
+    } else if (ended->early) {
         out->status = CO_STOPPED;
         co_text_put(&text, "stopped by a signal before the workers began");
     } else if (ended->code == 0 || launch->asked > 1) {

@@ -23,7 +23,7 @@ static co_status open_run_folder(train_command *t, co_error *err)
         .dataset = co_dataset_describe(t->job->dataset)->name,
         .model = t->job->graph->name,
         .reuse = t->continued || co_launch_restarts() > 0,
-        .files = &co_files_system,
+        .files = &t->disk.files,
         .clock = &t->comm->clock,
     };
     CO_TRY(co_rundir_create(&options, &t->rundir, err));
@@ -88,7 +88,7 @@ static co_status write_network(train_command *t, co_error *err)
     if (job->network == NULL) {
         return CO_OK;
     }
-    return co_file_save(&co_files_system, co_rundir_file(t->rundir, CO_RUN_NETWORK), job->network,
+    return co_file_save(&t->disk.files, co_rundir_file(t->rundir, CO_RUN_NETWORK), job->network,
                         job->network_bytes, err);
 }
 
@@ -125,12 +125,12 @@ static co_status add_metrics(train_command *t, co_error *err)
 {
     const uint64_t interval = (uint64_t)t->settings->log_interval;
     co_sink *sink = NULL;
-    CO_TRY(co_jsonl_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_METRICS),
+    CO_TRY(co_jsonl_sink(&t->disk.files, co_rundir_file(t->rundir, CO_RUN_METRICS),
                          co_cli_train_keep(t, CO_RUN_METRICS, "metrics.jsonl"), interval, &sink,
                          err));
     CO_TRY(co_monitor_add(t->monitor, sink, err));
     if (t->settings->csv) {
-        CO_TRY(co_csv_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_CSV),
+        CO_TRY(co_csv_sink(&t->disk.files, co_rundir_file(t->rundir, CO_RUN_CSV),
                            co_cli_train_keep(t, CO_RUN_CSV, "metrics.csv"), interval, &sink, err));
         CO_TRY(co_monitor_add(t->monitor, sink, err));
     }
@@ -160,7 +160,7 @@ static co_status add_tensorboard(train_command *t, co_error *err)
     CO_TRY(add_blobs(t, &blobs, err));
     CO_TRY(co_cli_hparams(settings, &t->hparams, &t->hparam_count, err));
     const co_tensorboard_options options = {
-        .files = &co_files_system,
+        .files = &t->disk.files,
         .path = co_rundir_file(t->rundir, CO_RUN_TENSORBOARD),
         .clock = &t->comm->clock,
         .keep = co_cli_train_keep(t, CO_RUN_TENSORBOARD, "events.out.tfevents.cohort"),
@@ -183,7 +183,7 @@ static co_status add_sinks(train_command *t, co_error *err)
     if (t->settings->tensorboard && !t->settings->time_only) {
         CO_TRY(add_tensorboard(t, err));
     }
-    CO_TRY(co_textlog_sink(&co_files_system, co_rundir_file(t->rundir, CO_RUN_LOG), &t->comm->clock,
+    CO_TRY(co_textlog_sink(&t->disk.files, co_rundir_file(t->rundir, CO_RUN_LOG), &t->comm->clock,
                            &sink, err));
     CO_TRY(co_monitor_add(t->monitor, sink, err));
     CO_TRY(co_console_sink(&console, &sink, err));
@@ -303,7 +303,7 @@ static co_status save_weights(const train_command *t, co_run_file file, co_error
     co_job *job = t->job;
     CO_TRY(co_job_common_stats_begin(job, err));
     co_status status = t->comm->rank == 0
-                           ? co_weights_save(&co_files_system, co_rundir_file(t->rundir, file),
+                           ? co_weights_save(&t->disk.files, co_rundir_file(t->rundir, file),
                                              job->model, err)
                            : CO_OK;
     co_job_common_stats_end(job);
@@ -329,6 +329,7 @@ static co_status keep_weights(train_command *t, co_status ended, co_error *err)
     if (ended == CO_FAILED || !t->settings->save_model || t->settings->time_only) {
         return CO_OK;
     }
+    co_comm_at(t->comm, t->progress.step, "save");
     return save_model(t, err);
 }
 
@@ -537,7 +538,7 @@ static co_status begin_worker_log(train_command *t, co_error *err)
     co_sink *sink = NULL;
     (void)snprintf(file, sizeof(file), "%s/log.%d.txt", path, t->comm->rank);
     CO_TRY(co_file_make_folders(&co_files_system, path, err)); /* on a host that has it not */
-    CO_TRY(co_textlog_sink(&co_files_system, file, &t->comm->clock, &sink, err));
+    CO_TRY(co_textlog_sink(&t->disk.files, file, &t->comm->clock, &sink, err));
     return co_monitor_add(t->monitor, sink, err);
 }
 
@@ -600,6 +601,7 @@ co_status co_cli_train(co_cli *cli, co_error *err)
         return co_workers_start(cli, err);
     }
     if (status == CO_OK) {
+        co_beating_files_open(&co_files_system, t.comm->pulse, &t.disk);
         bool started = !co_comm_alone(t.comm) || co_launch_restarts() >= 0;
         cli->stop = started && !t.comm->simulated ? co_cli_catch_worker_signals(t.comm) : cli->stop;
         status = run(&t, err);

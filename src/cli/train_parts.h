@@ -5,6 +5,7 @@
 #define CO_CLI_TRAIN_PARTS_H
 
 #include "cli/cli.h"
+#include "comm/beating_files.h"
 #include "monitor/monitor.h"
 #include "monitor/rundir.h"
 #include "train/checkpoint.h"
@@ -16,6 +17,7 @@ typedef struct train_command {
     co_cli *cli;
     const co_settings *settings;
     co_comm *comm;
+    co_beating_files disk; /* saving to it shows in the pulse */
     co_monitor *monitor;
     co_job *job;
     co_rundir *rundir;                     /* NULL but on the first worker */

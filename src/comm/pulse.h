@@ -1,7 +1,7 @@
 /* What a rank is at, where the other processes of its host can read it: the front process, which
  * tells who was lost and in what, and ranks that wait for one another.
  *
- * A pulse is a few cache lines that its rank alone writes, with plain stores: it costs a step
+ * A pulse is a few cache lines that its rank alone writes, in a step with plain stores: it costs
  * nothing. All pulses of a job lie in one file of the job's folder in shared memory. A living rank
  * holds a lock on its byte of that file, which the system drops when it dies, however it does.
  */
@@ -33,7 +33,8 @@ typedef struct co_pulse {
     _Atomic uint64_t done;                      /* of them */
     _Atomic int pid;                            /* 0: no rank here has joined */
     _Atomic int ended;                          /* mpirun ended it: it did not die first */
-    uint64_t unused[2];
+    _Atomic uint64_t beats; /* grows while a phase that may last long gets on; any thread */
+    uint64_t unused;
     co_pulse_call calls[CO_PULSE_CALLS]; /* number n at n % CO_PULSE_CALLS */
     char host[CO_HOST_NAME_SIZE];        /* written before pid */
 } co_pulse;
@@ -51,6 +52,12 @@ static inline void co_pulse_at(co_pulse *pulse, uint64_t step, const char *phase
     atomic_store_explicit(&pulse->step, step, memory_order_relaxed);
     atomic_store_explicit(&pulse->phase[0], words[0], memory_order_relaxed);
     atomic_store_explicit(&pulse->phase[1], words[1], memory_order_relaxed);
+}
+
+/* A phase that may last long (an evaluation, a checkpoint that goes to a slow disk) has got on. */
+static inline void co_pulse_beat(co_pulse *pulse)
+{
+    (void)atomic_fetch_add_explicit(&pulse->beats, 1, memory_order_relaxed);
 }
 
 void co_pulse_phase(const co_pulse *pulse, char out[CO_PULSE_PHASE]);

@@ -186,17 +186,27 @@ static co_status rewrite(co_strategy *strategy, co_rewrite write, void *arg, co_
     return publish(all, err);
 }
 
-/* Momentum and moments are kept by those alone who answer for a region. */
+/* To rank 0, from the one of its group who keeps that part of momentum or moments. */
+static co_status bring_region(const co_allreduce *all, int member, float *buffer, co_error *err)
+{
+    const co_range region = co_region_of(all, member);
+    const size_t bytes = co_range_count(region) * sizeof(float);
+    const int owner = co_rank_at(all, 0, member);
+    if (all->comm->rank == 0) {
+        return co_comm_receive(all->comm, buffer + region.begin, bytes, owner, TAG, err);
+    }
+    return all->comm->rank == owner
+               ? co_comm_send(all->comm, buffer + region.begin, bytes, 0, TAG, err)
+               : CO_OK;
+}
+
 static co_status complete(co_strategy *strategy, co_error *err)
 {
     const co_allreduce *all = co_allreduce_of(strategy);
     float *buffer = NULL;
     for (int i = 0; (buffer = co_optimizer_buffer(strategy->optimizer, i)) != NULL; i++) {
-        for (int member = 0; all->members > 1 && member < all->members; member++) {
-            const co_range region = co_region_of(all, member);
-            CO_TRY(co_comm_broadcast(all->comm, buffer + region.begin,
-                                     co_range_count(region) * sizeof(float),
-                                     co_rank_at(all, 0, member), err));
+        for (int member = 1; member < all->members; member++) {
+            CO_TRY(bring_region(all, member, buffer, err));
         }
     }
     return CO_OK;

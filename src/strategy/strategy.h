@@ -40,7 +40,7 @@ typedef struct co_strategy_ops {
     /* All workers together, between steps: changes parameters in place, with `write` and its `arg`.
      * Workers may see the same parameters: each writes what it answers for. */
     co_status (*rewrite)(co_strategy *strategy, co_rewrite write, void *arg, co_error *err);
-    /* All workers together: the optimizer's state becomes whole on each, for a checkpoint. */
+    /* All workers together: the first one's optimizer's state becomes whole, for a checkpoint. */
     co_status (*complete)(co_strategy *strategy, co_error *err);
     /* Likewise after apply: the first worker's gradient becomes whole, for those who watch. */
     co_status (*show_gradient)(co_strategy *strategy, co_error *err);

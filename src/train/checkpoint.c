@@ -7,9 +7,11 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "comm/beating_files.h"
 #include "train/environment.h"
 
 enum { PATH_SIZE = 4096, LOW_PRIORITY = 10, SPANS = 1 << 12 };
@@ -35,6 +37,7 @@ typedef struct task {
 
 struct co_checkpoints {
     co_checkpoint_options options;
+    co_beating_files files;
     char *folder;
     char *config;
     char *environment;
@@ -82,7 +85,7 @@ static co_status fill_commit(co_checkpoints *c, co_commit *commit, co_error *err
 static co_status write_checkpoint(co_checkpoints *c, co_error *err)
 {
     co_commit *commit = NULL;
-    CO_TRY(co_commit_begin(c->options.files, c->task.path, &commit, err));
+    CO_TRY(co_commit_begin(&c->files.files, c->task.path, &commit, err));
     co_status status = fill_commit(c, commit, err);
     if (status != CO_OK) {
         co_commit_abandon(commit);
@@ -97,15 +100,15 @@ static void do_task(co_checkpoints *c)
     double start = co_announce_seconds(c->options.announcer);
     uint64_t begin = co_track_now(c->track);
     if (t->order == ORDER_MODEL) {
-        t->status = co_snapshot_write_model(c->snapshot, c->options.files, t->path, &t->fault);
+        t->status = co_snapshot_write_model(c->snapshot, &c->files.files, t->path, &t->fault);
         if (t->status == CO_OK && t->old[0] != '\0') {
-            (void)c->options.files->unlink(c->options.files->context, t->old);
+            (void)c->files.files.unlink(c->files.files.context, t->old);
         }
     } else {
         t->status = write_checkpoint(c, &t->fault);
         t->prune_status = CO_OK;
         if (t->status == CO_OK) {
-            t->prune_status = co_checkpoint_prune(c->options.files, c->folder, t->step,
+            t->prune_status = co_checkpoint_prune(&c->files.files, c->folder, t->step,
                                                   c->options.keep_last - 1, &t->prune_fault);
         }
     }
@@ -169,6 +172,59 @@ static void wait_idle(co_checkpoints *c)
         pthread_cond_wait(&c->changed, &c->mutex);
     }
     pthread_mutex_unlock(&c->mutex);
+}
+
+/* Until the thread is idle (true), for a second at most. */
+static bool wait_a_second(co_checkpoints *c)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec++;
+    int error = 0;
+    pthread_mutex_lock(&c->mutex);
+    while (c->ordered && error == 0) {
+        error = pthread_cond_timedwait(&c->changed, &c->mutex, &until);
+    }
+    bool idle = !c->ordered;
+    pthread_mutex_unlock(&c->mutex);
+    return idle;
+}
+
+/* The first worker: until the thread is idle (true), or has got on. While it does not (a disk that
+ * answers no more) the others hear nothing, and their deadline counts. */
+static bool wait_for_a_word(co_checkpoints *c, uint64_t *beats, uint64_t *beat_ns)
+{
+    co_comm *comm = c->job->comm;
+    while (c->thread_started && !wait_a_second(c)) {
+        const uint64_t now = atomic_load(&comm->pulse->beats);
+        const uint64_t now_ns = co_clock_ns(&comm->clock);
+        *beat_ns = now != *beats || *beat_ns == 0 ? now_ns : *beat_ns;
+        *beats = now;
+        if (comm->deadline <= 0.0 || (double)(now_ns - *beat_ns) < comm->deadline * 1e9) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A slow disk is waited for longer than --deadline: the first worker says again and again that it
+ * gets on. */
+static co_status wait_together(co_checkpoints *c, co_error *err)
+{
+    co_comm *comm = c->job->comm;
+    uint64_t beats = 0;
+    uint64_t beat_ns = 0;
+    uint8_t idle = 0;
+    co_comm_at(comm, c->progress->step, "checkpoint");
+    if (co_comm_alone(comm) || comm->simulated) { /* virtual time knows no disks */
+        wait_idle(c);
+        return CO_OK;
+    }
+    while (idle == 0) {
+        idle = comm->rank != 0 || wait_for_a_word(c, &beats, &beat_ns);
+        CO_TRY(co_comm_broadcast(comm, &idle, sizeof(idle), 0, err));
+    }
+    return CO_OK;
 }
 
 static co_status tell_failure(co_checkpoints *c, co_error *err)
@@ -295,7 +351,7 @@ co_status co_checkpoints_step(co_checkpoints *c, bool wished, co_error *err)
 
 co_status co_checkpoints_wait(co_checkpoints *c, co_error *err)
 {
-    wait_idle(c);
+    CO_TRY(wait_together(c, err));
     return tell_outcome(c, err);
 }
 
@@ -313,7 +369,7 @@ co_status co_checkpoints_save(co_checkpoints *c, co_error *err)
         return CO_OK;
     }
     CO_TRY(begin_checkpoint(c, err));
-    wait_idle(c);
+    CO_TRY(wait_together(c, err));
     if (c->unread && c->task.status != CO_OK) {
         *err = c->task.fault;
         c->unread = false;
@@ -343,7 +399,8 @@ void co_checkpoints_loaded(co_checkpoints *c)
 co_status co_checkpoints_save_model(co_checkpoints *c, const char *path, const char *old,
                                     co_error *err)
 {
-    CO_TRY(co_checkpoints_wait(c, err));
+    wait_idle(c);
+    CO_TRY(tell_outcome(c, err));
     task *t = &c->task;
     int length = snprintf(t->path, sizeof(t->path), "%s", path);
     int old_length = snprintf(t->old, sizeof(t->old), "%s", old);
@@ -395,7 +452,8 @@ static co_status open_checkpoints(co_checkpoints *c, co_error *err)
     CO_TRY(co_environment_text(c->job, &c->environment, err));
     CO_TRY(co_environment_workers(c->job, &c->workers, err));
     c->track = c->options.announcer->track;
-    if (!c->options.background) {
+    /* While the thread writes, the first of several workers has time to tell the others so. */
+    if (!c->options.background && (co_comm_alone(c->job->comm) || c->job->comm->simulated)) {
         return CO_OK;
     }
     if (c->track != NULL) {
@@ -412,11 +470,16 @@ co_status co_checkpoints_create(const co_checkpoint_options *options, co_job *jo
     CO_TRY(co_alloc(1, sizeof(co_checkpoints), "checkpoints", &block, err));
     co_checkpoints *c = block;
     c->options = *options;
+    co_beating_files_open(options->files, job->comm->pulse, &c->files);
     c->job = job;
     c->progress = progress;
     atomic_init(&c->busy, false);
     pthread_mutex_init(&c->mutex, NULL);
-    pthread_cond_init(&c->changed, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&c->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
     c->saved_seconds = co_announce_seconds(options->announcer);
     co_status status = open_checkpoints(c, err);
     if (status != CO_OK) {

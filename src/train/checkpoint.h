@@ -52,13 +52,15 @@ CO_MUST_CHECK co_status co_checkpoints_step(co_checkpoints *checkpoints, bool wi
 CO_MUST_CHECK co_status co_checkpoints_save(co_checkpoints *checkpoints, co_error *err);
 /* The last step is done: likewise, where checkpoints are made regularly; a failure is a warning. */
 CO_MUST_CHECK co_status co_checkpoints_last(co_checkpoints *checkpoints, co_error *err);
-/* Waits for what is being written; CO_FILE after too many failures. Each worker by itself. */
+/* Waits for what is being written; CO_FILE after too many failures. Longer than --deadline, as long
+ * as the disk takes something within it. */
 CO_MUST_CHECK co_status co_checkpoints_wait(co_checkpoints *checkpoints, co_error *err);
 /* The state at this step came from a checkpoint: it need not be saved again. */
 void co_checkpoints_loaded(co_checkpoints *checkpoints);
 
-/* The first worker alone: the model's weights as a file of their own, in the background where there
- * is one; afterwards the file `old` ("": none), which it takes the place of, is removed. */
+/* The first worker alone, after all have waited: the model's weights as a file of their own, in the
+ * background where there is one; afterwards the file `old` ("": none), which it takes the place of,
+ * is removed. */
 CO_MUST_CHECK co_status co_checkpoints_save_model(co_checkpoints *checkpoints, const char *path,
                                                   const char *old, co_error *err);
 

@@ -68,6 +68,7 @@ co_status co_evaluate(const co_evaluator *evaluator, co_score *out, co_error *er
         const co_batch *batch = NULL;
         CO_TRY(co_loader_next(evaluator->loader, &batch, err));
         CO_TRY(evaluate_batch(evaluator, batch, &score, err));
+        co_pulse_beat(evaluator->comm->pulse);
     }
     *out = score;
     return CO_OK;

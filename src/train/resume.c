@@ -146,33 +146,56 @@ static co_status check_workers(const co_committed *committed, const co_job *job,
                    co_committed_folder(committed), then->workers, now->workers, then->workers);
 }
 
-static co_status check_settings(const co_committed *committed, const co_job *job,
-                                const co_announcer *announcer, co_run_before *before, co_error *err)
+/* The settings that it was made with. *out is freed by co_conf_free and co_free. */
+static co_status read_settings(const co_committed *committed, co_conf **out, co_error *err)
 {
-    co_settings now;
     char *text = NULL;
     size_t bytes = 0;
     char name[PATH_SIZE];
     void *block = NULL;
     CO_TRY(join(name, co_committed_folder(committed), "config.yaml", err));
     CO_TRY(co_alloc(1, sizeof(co_conf), "settings", &block, err));
-    co_conf *then = block;
     co_status status = co_committed_read(committed, "config.yaml", &text, &bytes, err);
-    CO_TRY_GOTO(status, status, free_conf);
-    status = co_conf_read(then, CO_COMMAND_TRAIN, name, text, bytes, err);
-    co_free(text);
+    if (status == CO_OK) {
+        status = co_conf_read(block, CO_COMMAND_TRAIN, name, text, bytes, err);
+        co_free(text);
+    }
     if (status == CO_USAGE) { /* its settings are not this version's: not the user's mistake */
         err->status = CO_FILE;
         status = CO_FILE;
     }
-    CO_TRY_GOTO(status, status, free_conf);
-    now = comparable(job, &then->values);
-    status = check_workers(committed, job, &then->values, before, err);
-    CO_TRY_GOTO(status, status, free_then);
-    status = compare_settings(committed, &then->values, &now, announcer, err);
-free_then:
+    if (status != CO_OK) {
+        co_free(block);
+        return status;
+    }
+    *out = block;
+    return CO_OK;
+}
+
+static co_status check_settings(const co_committed *committed, const co_job *job,
+                                const co_announcer *announcer, co_run_before *before, co_error *err)
+{
+    co_conf *then = NULL;
+    CO_TRY(read_settings(committed, &then, err));
+    const co_settings now = comparable(job, &then->values);
+    co_status status = check_workers(committed, job, &then->values, before, err);
+    if (status == CO_OK) {
+        status = compare_settings(committed, &then->values, &now, announcer, err);
+    }
     co_conf_free(then);
-free_conf:
+    co_free(then);
+    return status;
+}
+
+/* What a checkpoint of this run was made with: settings fit, but before it was resumed the number
+ * of workers may have been another one. */
+static co_status look_back(const co_committed *committed, const co_job *job, co_run_before *before,
+                           co_error *err)
+{
+    co_conf *then = NULL;
+    CO_TRY(read_settings(committed, &then, err));
+    co_status status = check_workers(committed, job, &then->values, before, err);
+    co_conf_free(then);
     co_free(then);
     return status;
 }
@@ -245,17 +268,25 @@ static co_status check(const co_committed *committed, const co_job *job,
     return CO_OK;
 }
 
+/* status: of the first worker, who knows what was before. */
+static co_status load(const co_committed *committed, co_status status, co_run_before *before,
+                      co_job *job, const co_announcer *announcer, co_progress *progress,
+                      co_mark_files *files, co_error *err)
+{
+    CO_TRY(co_comm_agree(job->comm, status, err));
+    CO_TRY(co_comm_broadcast(job->comm, before, sizeof(*before), 0, err));
+    return before->workers == job->settings->workers
+               ? co_snapshot_load(committed, job, progress, files, err)
+               : co_snapshot_regroup(committed, before, job, announcer, progress, files, err);
+}
+
 co_status co_resume_load(const co_committed *committed, co_job *job, const co_announcer *announcer,
                          co_progress *progress, co_mark_files *files, co_error *err)
 {
     co_run_before before = {0};
     co_status status = job->comm->rank == 0 ? check(committed, job, announcer, &before, err)
                                             : CO_OK;
-    CO_TRY(co_comm_agree(job->comm, status, err));
-    CO_TRY(co_comm_broadcast(job->comm, &before, sizeof(before), 0, err));
-    CO_TRY(before.workers == job->settings->workers
-               ? co_snapshot_load(committed, job, progress, files, err)
-               : co_snapshot_regroup(committed, &before, job, announcer, progress, files, err));
+    CO_TRY(load(committed, status, &before, job, announcer, progress, files, err));
     if (progress->step > job->steps_total) {
         return co_fail(err, CO_FILE,
                        "%s is of step %llu, but this run ends with step %llu: raise --epochs or "
@@ -264,4 +295,13 @@ co_status co_resume_load(const co_committed *committed, co_job *job, const co_an
                        (unsigned long long)progress->step, (unsigned long long)job->steps_total);
     }
     return CO_OK;
+}
+
+co_status co_resume_back(const co_committed *committed, co_job *job, const co_announcer *announcer,
+                         co_progress *progress, co_error *err)
+{
+    co_run_before before = {0};
+    co_mark_files files;
+    co_status status = job->comm->rank == 0 ? look_back(committed, job, &before, err) : CO_OK;
+    return load(committed, status, &before, job, announcer, progress, &files, err);
 }

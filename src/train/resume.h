@@ -28,4 +28,10 @@ CO_MUST_CHECK co_status co_resume_load(const co_committed *committed, co_job *jo
                                        const co_announcer *announcer, co_progress *progress,
                                        co_mark_files *files, co_error *err);
 
+/* Back to a checkpoint of the run under way, which fits; it may have been made by another number of
+ * workers, before the run was resumed. Likewise together. */
+CO_MUST_CHECK co_status co_resume_back(const co_committed *committed, co_job *job,
+                                       const co_announcer *announcer, co_progress *progress,
+                                       co_error *err);
+
 #endif

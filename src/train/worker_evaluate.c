@@ -137,6 +137,7 @@ static void enter_best(co_progress *progress, uint32_t place, uint32_t most, con
 static co_status save_best(worker *w, const char *path, const char *old, co_error *err)
 {
     co_job *job = w->job;
+    CO_TRY(co_checkpoints_wait(w->options->checkpoints, err));
     CO_TRY(co_job_common_stats_begin(job, err));
     co_status status = job->comm->rank == 0
                            ? co_checkpoints_save_model(w->options->checkpoints, path, old, err)

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "train/resume.h"
 #include "train/worker_parts.h"
 
 enum { PATH_SIZE = 4096, REPORTS_MAX = 3 };
@@ -111,11 +112,10 @@ static co_status load_newest(worker *w, co_error *err)
 {
     co_checkpoints *checkpoints = w->options->checkpoints;
     co_committed *committed = NULL;
-    co_mark_files files;
     CO_TRY(co_checkpoints_wait(checkpoints, err));
     co_status status = w->job->comm->rank == 0 ? find_newest(w, &committed, err) : CO_OK;
     CO_TRY(co_comm_agree(w->job->comm, status, err));
-    status = co_snapshot_load(committed, w->job, w->progress, &files, err);
+    status = co_resume_back(committed, w->job, w->options->announcer, w->progress, err);
     co_committed_close(committed);
     CO_TRY(status);
     co_checkpoints_loaded(checkpoints);

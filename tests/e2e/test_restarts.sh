@@ -2,6 +2,7 @@
 # --max-restarts: workers that are lost are started again from the newest checkpoint, and the run
 # ends as one that nothing happened to. Wrong settings, NaN and stops are no reason to do so.
 . tests/e2e/lib.sh
+: "${FAULTS:?the path of cohort_faults}"
 seed=${CO_TEST_SEED:-$(date +%s)}
 echo "seed $seed"
 RANDOM=$seed
@@ -76,6 +77,37 @@ diff <(sed 's/"seconds.*//' "$TMP/one/metrics.jsonl" | grep -c '"event":"step"')
     <(sed 's/"seconds.*//' "$dir/metrics.jsonl" | grep -c '"event":"step"') ||
     fail "the metrics do not have every step once"
 
+# The only worker is stopped, or hangs in a step: nobody waits for it but the front process.
+begin halted --checkpoint-every 50 --checkpoint-wait --max-restarts 5 --deadline 2
+reach $((60 + RANDOM % 60))
+lose STOP keep
+ended 0 "restart 1 of 5: rank 0 \($(hostname)\) was lost in step [0-9]+ \([a-z]+\): stopped by a \
+signal for 2 s .*; resuming from step [0-9]+"
+restarts 1
+same one
+CO_FAULT_RANK=all CO_FAULT=hang:update:220 COHORT=$FAULTS begin hung --checkpoint-every 50 \
+    --checkpoint-wait --max-restarts 5 --deadline 2
+ended 0 "restart 1 of 5: rank 0 \($(hostname)\) was lost in step 220 \(update\): it hangs there \
+for [0-9]+ s .*; resuming from step 200"
+restarts 1
+same one
+# Not that: stopped for a moment, a batch that comes late.
+echo 5 >"$TMP/late"
+CO_FAULT_RANK=all CO_FAULT=late:batch:$TMP/late.now COHORT=$FAULTS begin patient --max-restarts 5 \
+    --deadline 2
+reach 20
+mv "$TMP/late" "$TMP/late.now"
+sleep 1
+rm "$TMP/late.now"
+sleep 5
+worker=$(pgrep -P "$pid" -x cohort_faults | tail -1)
+kill -STOP "$worker"
+sleep 1
+kill -CONT "$worker"
+ended 0 ""
+restarts 0
+same one
+
 # As often as it may, and no more.
 begin given_up --max-restarts 1
 for _ in 1 2; do
@@ -131,4 +163,10 @@ grep -q "restart 3 of 3: the workers were lost: mpirun was killed by signal 9" "
     fail "$dir: mpirun's death: $(cat "$dir.out")"
 restarts 3
 same two
+begin all --workers 2 --deadline 3
+reach 10
+ranks_of_job
+kill -STOP "${ranks[@]}"
+ended 4 "rank 0 \($(hostname)\) was lost in step [0-9]+ \([a-z]+\): all 2 workers are stopped by a \
+signal for 3 s"
 finish

@@ -132,6 +132,18 @@ else
     expect 7 'gnuplot, which draws the picture, is not installed' \
         "$COHORT" runs plot "$results/f"
 fi
+# Less than one record, and a run that was killed in its first epoch: no accuracy to be drawn.
+train short --max-steps 3 --log-interval 10
+expect 2 "$results/short has no steps to draw" "$COHORT" runs plot "$results/f" "$results/short"
+grep -q "smaller --log-interval" "$TMP/out" || fail "plot: what to do: $(cat "$TMP/out")"
+cp -r "$results/f" "$results/first"
+sed -i '/^e[vp]/{/^event/!d}' "$results/first/metrics.csv"
+if command -v gnuplot >/dev/null; then
+    expect 0 "first.svg" "$COHORT" runs plot "$results/first" --out "$TMP/first.svg"
+    grep -q "learning rate" "$TMP/first.svg" || fail "plot: no learning rate"
+    grep -q "accuracy" "$TMP/first.svg" && fail "plot: an accuracy that there is not"
+    [ "$(wc -l <"$TMP/out")" = 1 ] || fail "plot: gnuplot's words: $(cat "$TMP/out")"
+fi
 mkdir "$TMP/bare"
 expect 7 'gnuplot, which draws the picture, is not installed' \
     env PATH="$TMP/bare" "$COHORT" runs plot "$results/f"

@@ -100,6 +100,24 @@ train 1 nan --workers 2 --batch-size 16 --lr 1000 --optimizer sgd --checkpoint-e
 grep -q "after 2 rollbacks" "$TMP/out" || fail "rollback: $(cat "$TMP/out")"
 grep -q "(rollback 2 of 2)" "$TMP/nan/log.1.txt" || fail "the second worker's log"
 
+# Right after another number of workers went on there is only the checkpoint of those before: back
+# to that, and the same samples are seen again.
+wild=(--regime "[{step: 0, lr: 0.01}, {step: 8, lr: 1000, weight_decay: 10}]" --momentum 0
+    --nan-policy rollback --checkpoint-every 1000 --rollback-lr 0.000001)
+train 75 tamed --workers 4 --batch-size 8 --stop-at-step 7 "${wild[@]}"
+cp -r "$TMP/tamed" "$TMP/tamed1"
+for workers in 3 1; do
+    dir=tamed${workers/3/}
+    train 0 $dir --workers $workers --batch-size 8 --resume auto "${wild[@]}"
+    [ "$(number rollbacks "$TMP/$dir/summary.json")" = 1 ] ||
+        fail "$workers workers: rollbacks: $(cat "$TMP/$dir/log.txt")"
+    grep -q "not finite: back to step 7" "$TMP/$dir/log.txt" || fail "not back to step 7"
+    mapfile -t first < <(sed -n 's/.*"event":"step","step":8,.*"loss":\([-0-9.e]*\),.*/\1/p' \
+        "$TMP/$dir/metrics.jsonl")
+    [[ ${#first[@]} -eq 2 && ${first[0]} == "${first[1]}" ]] ||
+        fail "$workers workers: losses of step 8: ${first[*]}"
+done
+
 # Histograms of the gradient that all workers have together, and pictures of mistakes.
 if command -v python3 >/dev/null && command -v protoc >/dev/null; then
     for workers in 1 4; do

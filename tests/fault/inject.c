@@ -1,11 +1,13 @@
 /* Faults for whole commands, in the manner of SQLite's tests: the program `cohort_faults` is cohort
  * with its own calls of these functions turned aside by the linker (--wrap).
  *
- *     CO_FAULT=ACTION:CALL:N     ACTION: an errno's name (EIO, ENOSPC, ENOMEM), or kill
+ *     CO_FAULT=ACTION:CALL:N     ACTION: an errno's name (EIO, ENOSPC, ENOMEM), kill, or hang
  *                                CALL: open write fsync close rename unlink mkdir rmdir ftruncate,
  *                                      file (any of these), alloc, batch (co_loader_next),
  *                                      update (co_optimizer_step)
  *                                N: from 1; only this call fails, or is the last of the process
+ *     CO_FAULT=late:CALL:FILE    each such call takes as many seconds more as FILE says, if it is
+ *                                there
  *     CO_FAULT_REPORT=FILE       gets a line "hit" when call N came
  *     CO_FAULT_RANK=R            of several workers only this one (or "all"), not the front process
  *
@@ -83,13 +85,42 @@ static int errno_of(const char *name, size_t length)
     abort();
 }
 
-/* Open MPI's name for the rank; SimGrid's ranks are one process. */
+/* The front process has it in its own environment, for the workers: its folder names it. */
+static bool is_only_worker(void)
+{
+    const char *folder = getenv("CO_JOB_FOLDER");
+    const char *front = folder != NULL ? strrchr(folder, '-') : NULL;
+    return front != NULL && strtol(front + 1, NULL, 10) != (long)getpid();
+}
+
+/* Open MPI's name for the rank, or the only worker of a front process; SimGrid's ranks are one
+ * process. */
 static bool is_chosen(void)
 {
     const char *chosen = getenv("CO_FAULT_RANK");
     const char *rank = getenv("OMPI_COMM_WORLD_RANK");
+    rank = rank == NULL && is_only_worker() ? "0" : rank;
     return chosen == NULL ||
            (rank != NULL && (strcmp(chosen, "all") == 0 || strcmp(chosen, rank) == 0));
+}
+
+static void be_late(const char *path)
+{
+    char text[16] = "";
+    int fd = __real_open(path, O_RDONLY);
+    if (fd >= 0) {
+        (void)!read(fd, text, sizeof(text) - 1);
+        (void)__real_close(fd);
+        (void)usleep((useconds_t)(1e6 * strtod(text, NULL)));
+    }
+}
+
+/* The loop is at this call; the rest of the process is as alive as ever. */
+static _Noreturn void hang(void)
+{
+    for (;;) {
+        (void)pause();
+    }
 }
 
 /* Whether this call is the one that fails; errno is then set. */
@@ -104,12 +135,19 @@ static bool fails(const char *call, bool is_file)
     size_t length = (size_t)(number - name - 1);
     bool same = strlen(call) == length && strncmp(name + 1, call, length) == 0;
     bool any = is_file && length == 4 && strncmp(name + 1, "file", 4) == 0;
+    if (same && strncmp(fault, "late:", 5) == 0) {
+        be_late(number + 1);
+        return false;
+    }
     if ((!same && !any) || atomic_fetch_add(&calls, 1) + 1 != strtoul(number + 1, NULL, 10)) {
         return false;
     }
     report();
     if (strncmp(fault, "kill:", 5) == 0) {
         (void)raise(SIGKILL);
+    }
+    if (strncmp(fault, "hang:", 5) == 0) {
+        hang();
     }
     errno = errno_of(fault, (size_t)(name - fault));
     return true;
