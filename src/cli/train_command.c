@@ -110,6 +110,9 @@ static co_console console_of(const co_settings *settings)
                              : settings->verbose ? CO_VERBOSE
                                                  : CO_NORMAL;
     co_console console = co_console_detect(stdout, verbosity);
+    if (console.terminal && !co_launch_on_terminal()) {
+        console.terminal = console.color = false;
+    }
     if (settings->progress == CO_CONF_PROGRESS_OFF) {
         console.terminal = false;
     }

@@ -135,6 +135,16 @@ same bn_sync bn_messages
 (close bn_one bn_local 1e-6 && [ "$FAILED" = 0 ]) 2>/dev/null &&
     fail "this network would not notice whose statistics they are"
 
+# mpirun gives its workers a terminal, wherever its own output goes.
+timeout 100 env TERM=xterm "$COHORT" train --workers 2 --max-steps 30 --no-evaluate \
+    --run-dir "$TMP/plain" >"$TMP/out" 2>&1 || fail "exit $?: $(cat "$TMP/out")"
+grep -q $'\033' "$TMP/out" && fail "a bar and colours in a file: $(cat -v "$TMP/out")"
+if command -v script >/dev/null; then
+    timeout 100 env TERM=xterm script -qec "'$COHORT' train --workers 2 --max-steps 30 \
+        --no-evaluate --run-dir '$TMP/bar'" /dev/null >"$TMP/out" </dev/null 2>&1
+    grep -q $'\033' "$TMP/out" || fail "no bar on a terminal: $(cat -v "$TMP/out")"
+fi
+
 # Bad input.
 expect 2 "must be 2, 4, 8, 16, ..., not 3" "$COHORT" train --workers 3 --use-adasum \
     --run-dir "$TMP/x1"
