@@ -274,6 +274,11 @@ bool co_launch_run_finished(const co_launch *launch)
     return run_status_is(launch, "finished");
 }
 
+bool co_launch_run_preempted(const co_launch *launch)
+{
+    return run_status_is(launch, "preempted");
+}
+
 /* By the names: whether it is whole, the worker finds out that reads it. */
 bool co_launch_newest_step(const co_launch *launch, unsigned long long *step)
 {

@@ -186,11 +186,18 @@ static bool is_about_paragraphs(const char *line)
                               strstr(line, "Set MCA parameter \"orte_base_help_") != NULL);
 }
 
+/* What it does with signals, of which the user knows who sent them. */
+static bool is_about_signals(const char *line)
+{
+    return strncmp(line, "mpirun: Forwarding signal ", 26) == 0 ||
+           strncmp(line, "mpirun: abort is already in progress", 36) == 0;
+}
+
 static void pass_line(co_ear *ear)
 {
     ear->line[ear->length] = '\0';
     bool rule = is_rule(ear->line, ear->length);
-    if (!ear->in_paragraph && is_about_paragraphs(ear->line)) {
+    if (!ear->in_paragraph && (is_about_paragraphs(ear->line) || is_about_signals(ear->line))) {
         hold(ear, ear->line, ear->length);
     } else if (rule || ear->in_paragraph) {
         ear->in_paragraph = rule != ear->in_paragraph;
@@ -215,7 +222,7 @@ static ssize_t take(co_ear *ear)
         }
     }
     /* What cannot become a line that we look for need not wait for its end. */
-    if (ear->length > 0 && strchr("-c[", ear->line[0]) == NULL && !ear->in_paragraph) {
+    if (ear->length > 0 && strchr("-cm[", ear->line[0]) == NULL && !ear->in_paragraph) {
         pass_line(ear);
     }
     return got;

@@ -93,6 +93,7 @@ int co_launch_failure(const co_launch *launch);
  * checkpoint (false: none), a line for its log, and the status of a run that could not write it. */
 void co_launch_find_run(co_launch *launch);
 bool co_launch_run_finished(const co_launch *launch);
+bool co_launch_run_preempted(const co_launch *launch); /* stopped as asked, with a checkpoint */
 bool co_launch_newest_step(const co_launch *launch, unsigned long long *step);
 void co_launch_log(const co_launch *launch, const char *text);
 void co_launch_close_run(const co_launch *launch);

@@ -127,6 +127,18 @@ static void judge_mpirun(const co_launch *launch, const co_ended *ended, co_verd
     }
 }
 
+/* The second signal may come when all is saved: then mpirun, killed as it ends, gives a code and
+ * words that mean nothing. */
+static void judge_asked_twice(const co_launch *launch, const co_ended *ended, co_verdict *out,
+                              co_text *text)
+{
+    out->told = co_launch_run_preempted(launch);
+    out->status = out->told           ? CO_STOPPED
+                  : ended->code > 128 ? (co_status)ended->code
+                                      : (co_status)(128 + SIGTERM);
+    co_text_put(text, "the workers were ended at once, before they had saved their last steps");
+}
+
 static bool told(const co_launch *launch)
 {
     char word[16];
@@ -143,8 +155,10 @@ void co_launch_judge(co_launch *launch, const co_ended *ended, co_verdict *out)
     if (ended->early) {
         out->status = CO_STOPPED;
         co_text_put(&text, "stopped by a signal before the workers began");
-    } else if (ended->code == 0 || launch->asked > 1) {
+    } else if (ended->code == 0) {
         out->told = true;
+    } else if (launch->asked > 1) {
+        judge_asked_twice(launch, ended, out, &text);
     } else if (ended->late) {
         if (launch->ear.held_length > 0) {
             (void)fputs(launch->ear.held, stderr);

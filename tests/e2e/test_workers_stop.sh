@@ -42,6 +42,22 @@ for signal in INT TERM; do
     expect 0 "test accuracy" "$COHORT" eval "$TMP/$signal"
 done
 
+# A second signal ends them at once; where all is saved by then, it is as if there were none.
+for pause in 0 0.02 0.1 0.3 0.5; do
+    start "twice$pause"
+    kill -INT $pid
+    sleep $pause
+    kill -INT $pid 2>/dev/null
+    wait $pid
+    code=$?
+    status=$(cat "$TMP/twice$pause/status")
+    [[ $status-$code = preempted-75 || $status-$code = failed-143 ]] ||
+        fail "exit $code, status $status, the second signal after $pause s: $(cat "$TMP/out")"
+    grep -q "mpirun" "$TMP/out" && fail "mpirun speaks: $(cat "$TMP/out")"
+    [ $code = 75 ] || grep -q "ended at once" "$TMP/out" || fail "no word: $(cat "$TMP/out")"
+    [ ! -e "/dev/shm/cohort-job-$pid" ] || fail "left behind: /dev/shm/cohort-job-$pid"
+done
+
 start killed_rank
 kill -KILL "${ranks[0]}"
 ended 4
