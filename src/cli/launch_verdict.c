@@ -127,10 +127,10 @@ static void judge_mpirun(const co_launch *launch, const co_ended *ended, co_verd
     }
 }
 
-/* The second signal may come when all is saved: then mpirun, killed as it ends, gives a code and
- * words that mean nothing. */
-static void judge_asked_twice(const co_launch *launch, const co_ended *ended, co_verdict *out,
-                              co_text *text)
+/* All may be saved already: then the code of an mpirun that was killed as it ended, or crashed,
+ * means nothing. */
+static void judge_asked(const co_launch *launch, const co_ended *ended, co_verdict *out,
+                        co_text *text)
 {
     out->told = co_launch_run_preempted(launch);
     out->status = out->told           ? CO_STOPPED
@@ -157,8 +157,9 @@ void co_launch_judge(co_launch *launch, const co_ended *ended, co_verdict *out)
         co_text_put(&text, "stopped by a signal before the workers began");
     } else if (ended->code == 0) {
         out->told = true;
-    } else if (launch->asked > 1) {
-        judge_asked_twice(launch, ended, out, &text);
+    } else if (launch->asked > 1 ||
+               (launch->asked > 0 && by_signal && co_launch_run_preempted(launch))) {
+        judge_asked(launch, ended, out, &text);
     } else if (ended->late) {
         if (launch->ear.held_length > 0) {
             (void)fputs(launch->ear.held, stderr);

@@ -76,9 +76,12 @@ kill -KILL "$pid"
 ended 137
 start hung --deadline 2
 kill -STOP "${ranks[1]}"
+sleep 4
+kill -CONT "${ranks[1]}" 2>/dev/null # who comes back does not take the others for lost
 ended 4
 grep -q "rank 1 ($(hostname)) was waited for in step .* for 2 s; it was last seen" "$TMP/out" ||
     fail "who hung: $(cat "$TMP/out")"
+grep -q "rank 1 .* waited 2 s for" "$TMP/out" && fail "it blames others: $(cat "$TMP/out")"
 grep -q failed "$TMP/hung/status" || fail "status: $(cat "$TMP/hung/status")"
 # While they are being started there is no step to finish: the first signal ends them (143: it came
 # before the program was there).
@@ -94,12 +97,22 @@ for hundredths in 03 05 06 07 09 12; do
         fail "stopped after 0.$hundredths s: exit $code: $(cat "$TMP/out")"
     [ ! -e "/dev/shm/cohort-job-$pid" ] || fail "/dev/shm/cohort-job-$pid is left behind"
 done
-# Slow, but not lost.
-start slow --deadline 20
-kill -STOP "${ranks[1]}"
-sleep 2
-kill -CONT "${ranks[1]}"
-sleep 1
-kill -INT $pid
-ended 75
+# Slow, but not lost: named, whichever it is, and by messages as in shared memory.
+for way in "0 --shared-memory" "1 --shared-memory" "1 --no-shared-memory"; do
+    rank=${way%% *}
+    start "slow${way// /}" --deadline 6 ${way#* }
+    kill -STOP "${ranks[$rank]}"
+    for _ in $(seq 50); do
+        grep -q "is slow" "$TMP/out" && break
+        sleep 0.1
+    done
+    kill -CONT "${ranks[$rank]}"
+    sleep 1
+    kill -INT $pid
+    ended 75
+    grep -qE "warning: rank $rank \($(hostname)\) is slow: the others have waited [34] s for it in \
+step [0-9]+ \([a-z]+\); it is in step [0-9]+ \([a-z]+\), stopped by a signal" "$TMP/out" ||
+        fail "who is slow, $way: $(cat "$TMP/out")"
+    grep -q "WARNING - rank $rank " "$TMP"/slow"${way// /}"/log*.txt || fail "not in the log: $way"
+done
 finish
