@@ -17,6 +17,13 @@ static void warn_of_crowd(const co_launch *launch)
                       "down\n",
                       launch->workers, co_cpu_count(), co_cpu_count() == 1 ? "" : "s");
     }
+    if (launch->hosts != NULL && launch->workers > co_conf_places(launch->hosts)) {
+        (void)fprintf(
+            stderr,
+            "cohort: warning: %d workers on hosts that have places for %ld (%.300s): they "
+            "may slow each other down\n",
+            launch->workers, co_conf_places(launch->hosts), launch->hosts);
+    }
     (void)fflush(NULL);
 }
 

@@ -36,12 +36,22 @@ static void add_option(co_words *w, const char *name, const char *value)
     add(w, value);
 }
 
+/* mpirun would cut "node1.cluster.org" down to "node1"; an address it leaves. */
+static bool has_domain(const char *hosts)
+{
+    const char *dot = strchr(hosts, '.');
+    return dot != NULL && strspn(hosts, "0123456789.:,") < strlen(hosts);
+}
+
 /* Where the workers lie: one core each where there are enough, else wherever the system likes. */
 static void add_places(co_words *w, int workers, const char *hosts)
 {
     if (hosts != NULL) {
         add(w, "--host");
         add(w, hosts);
+        if (has_domain(hosts)) {
+            add_option(w, "orte_keep_fqdn_hostnames", "1");
+        }
         /* A host that is not there, or asks for a password, must not keep us waiting. */
         if (getenv("OMPI_MCA_plm_rsh_agent") == NULL && getenv("OMPI_MCA_plm_rsh_args") == NULL) {
             add_option(w, "plm_rsh_args", "-o BatchMode=yes -o ConnectTimeout=10");
@@ -173,6 +183,18 @@ static void overhear(co_ear *ear, const char *line)
     }
 }
 
+/* "ssh: Could not resolve hostname node1: ...", "ssh: connect to host node1 port 22: ...",
+ * "root@node1: Permission denied (publickey)."; mpirun's own words only guess. */
+static void hear_ssh(co_ear *ear, const char *line)
+{
+    if (ear->refused[0] == '\0' &&
+        (strncmp(line, "ssh: ", 5) == 0 || strstr(line, ": Permission denied (") != NULL ||
+         strncmp(line, "Host key verification failed", 28) == 0)) {
+        (void)snprintf(ear->refused, sizeof(ear->refused), "%.250s", line);
+        ear->refused[strcspn(ear->refused, "\r\n")] = '\0';
+    }
+}
+
 static bool is_rule(const char *line, size_t length)
 {
     enum { RULE = 60 }; /* it is of 74 */
@@ -205,6 +227,7 @@ static void pass_line(co_ear *ear)
         hold(ear, ear->line, ear->length);
     } else {
         overhear(ear, ear->line);
+        hear_ssh(ear, ear->line);
         (void)!write(2, ear->line, ear->length);
     }
     ear->length = 0;
@@ -222,7 +245,7 @@ static ssize_t take(co_ear *ear)
         }
     }
     /* What cannot become a line that we look for need not wait for its end. */
-    if (ear->length > 0 && strchr("-cm[", ear->line[0]) == NULL && !ear->in_paragraph) {
+    if (ear->length > 0 && strchr("-cmsH[", ear->line[0]) == NULL && !ear->in_paragraph) {
         pass_line(ear);
     }
     return got;

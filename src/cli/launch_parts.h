@@ -38,6 +38,7 @@ typedef struct co_ear {
     int lost_signal;           /* by which signal; 0: it ended by itself */
     char lost_host[CO_HOST_NAME_SIZE];
     char lost_node[CO_HOST_NAME_SIZE]; /* a host that mpirun lost; "": none */
+    char refused[256];                 /* what ssh says of a host; "": nothing */
 } co_ear;
 
 typedef struct co_launch {

@@ -105,6 +105,14 @@ static void judge_mpirun(const co_launch *launch, const co_ended *ended, co_verd
 {
     const co_ear *ear = &launch->ear;
     out->status = CO_PEER;
+    if (ear->refused[0] != '\0' && launch->run[0] == '\0') {
+        co_text_printf(
+            text,
+            "a host of --hosts (%.200s) cannot be reached: %s: try ssh to it by hand; it "
+            "must ask nothing",
+            launch->hosts != NULL ? launch->hosts : "", ear->refused);
+        return;
+    }
     if (ear->held_length > 0) {
         (void)fputs(ear->held, stderr); /* it knows more */
     }

@@ -25,6 +25,11 @@ int co_launch_ranks(void)
     return ranks > 1 ? ranks : 1;
 }
 
+bool co_launch_alone_under_mpirun(void)
+{
+    return number_in("OMPI_COMM_WORLD_SIZE") == 1;
+}
+
 bool co_launch_on_terminal(void)
 {
     char path[64];

@@ -123,6 +123,13 @@ co_status co_workers_join(co_cli *cli, co_comm **comm, bool *front, co_error *er
     }
     const co_settings *settings = &cli->conf.values;
     bool started = co_launch_restarts() >= 0;
+    if ((settings->workers > 1 || settings->nnodes > 1) && co_launch_alone_under_mpirun()) {
+        return co_fail(
+            err, CO_USAGE,
+            "--workers %d, but mpirun started 1: give mpirun their number (-n), or start "
+            "cohort without it",
+            settings->workers);
+    }
     if (settings->workers > 1 || settings->nnodes > 1 || (settings->max_restarts > 0 && !started)) {
         *front = true;
         return CO_OK;
