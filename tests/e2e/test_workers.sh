@@ -165,8 +165,8 @@ echo 'echo "ssh: Could not resolve hostname $1: Name or service not known" >&2; 
 chmod +x "$TMP/agent"
 export OMPI_MCA_plm_rsh_agent=$TMP/agent
 for host in node1.cluster.invalid 192.0.2.1 nowhere; do
-    expect 4 "a host of --hosts ($host:2) cannot be reached: ssh: Could not resolve hostname $host:" \
-        "$COHORT" train --workers 2 --hosts $host:2 --run-dir "$TMP/x8"
+    expect 4 "cannot be reached: ssh: Could not resolve hostname $host: " "$COHORT" \
+        train --workers 2 --hosts $host:2 --run-dir "$TMP/x8"
     [ "$(cat "$TMP/reached")" = $host ] || fail "$host is called $(cat "$TMP/reached")"
     grep -q ORTE "$TMP/out" && fail "mpirun guesses: $(cat "$TMP/out")"
 done
