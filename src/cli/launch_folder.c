@@ -143,6 +143,15 @@ static void end_ranks(const co_launch *launch)
     }
 }
 
+bool co_launch_all_ended(const co_launch *launch)
+{
+    int alive = 0;
+    for (int rank = 0; rank < launch->pulses.count; rank++) {
+        alive += co_pulses_alive(&launch->pulses, rank) > 0;
+    }
+    return launch->hosts == NULL && alive == 0;
+}
+
 void co_launch_sweep_place(const co_launch *launch)
 {
     end_ranks(launch);

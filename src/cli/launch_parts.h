@@ -84,6 +84,8 @@ void co_launch_close_folder(co_launch *launch);
 CO_MUST_CHECK co_status co_launch_open_place(co_launch *launch, co_error *err);
 /* Ends what is left of the ranks of this host, waits until they are gone, removes what they had. */
 void co_launch_sweep_place(const co_launch *launch);
+/* All workers came to their end, and mpirun will; only where all of them are on this host. */
+bool co_launch_all_ended(const co_launch *launch);
 void co_launch_sweep(const char *folder);
 void co_launch_sweep_dead_jobs(void);
 /* The first line of a file of the folder, "" without one. */

@@ -237,16 +237,6 @@ static int joined(const co_launch *launch)
     return launch->hosts != NULL ? launch->workers : count;
 }
 
-/* All workers came to their end, and mpirun will; where all are on this host. */
-static bool all_ended(const co_launch *launch)
-{
-    int alive = 0;
-    for (int rank = 0; rank < launch->pulses.count; rank++) {
-        alive += co_pulses_alive(&launch->pulses, rank) > 0;
-    }
-    return launch->hosts == NULL && alive == 0;
-}
-
 /* Ctrl-C and TERM: the first asks the workers to finish their step, the second ends them. */
 static void pass_on(co_launch *launch, pid_t program, bool *early)
 {
@@ -254,7 +244,8 @@ static void pass_on(co_launch *launch, pid_t program, bool *early)
         *early = true; /* who has not begun finishes no step */
         launch->asked = 1;
     }
-    if (launch->asked != 1 || *early || !all_ended(launch)) { /* mpirun may crash as it ends */
+    if (launch->asked != 1 || *early ||
+        !co_launch_all_ended(launch)) { /* mpirun may crash as it ends */
         (void)kill(launch->asked > 1 ? -program : program, signal_for(launch->asked));
     }
     launch->asked++;
