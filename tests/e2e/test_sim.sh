@@ -139,8 +139,9 @@ expect 2 "add --batch-cost" "$COHORT" sim --curve "[1, 4]" --run-dir "$TMP/curve
 expect 2 "not a platform file" "$COHORT" sim --curve "[1, 4]" --run-dir "$TMP/curve" "${cost[@]}" \
     --cluster "{platform: a.xml, hostfile: b}"
 
-printf '<platform> "host-0" "host-1"' >"$TMP/bad.xml"
+printf '<platform' >"$TMP/bad.xml"
 printf 'host-0\nhost-1\n' >"$TMP/hosts"
+printf ' "host-0" "host-1"' >>"$TMP/bad.xml"
 expect 2 "bad.xml broke off, SimGrid says why above" "$COHORT" sim --workers 2 \
     --cluster "{platform: $TMP/bad.xml, hostfile: $TMP/hosts}"
 expect 2 "hosts names 2 hosts for 3 workers" "$COHORT" sim --workers 3 \
