@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/threads.h"
 #include "cli/launch_parts.h"
 
 /* ---- the command line ---- */
@@ -19,6 +18,7 @@ struct co_words {
     char program[CO_LAUNCH_PATH];
     char run[CO_LAUNCH_PATH];
     char workers[16];
+    char map[24];
 };
 
 static void add(co_words *w, const char *word)
@@ -43,9 +43,12 @@ static bool has_domain(const char *hosts)
     return dot != NULL && strspn(hosts, "0123456789.:,") < strlen(hosts);
 }
 
-/* Where the workers lie: one core each where there are enough, else wherever the system likes. */
-static void add_places(co_words *w, int workers, const char *hosts)
+/* Where the workers lie: with cores of their own where there are enough, else wherever the system
+ * likes. */
+static void add_places(co_words *w, const co_launch *launch)
 {
+    const char *hosts = launch->hosts;
+    const int cores = co_launch_cores_each(launch);
     if (hosts != NULL) {
         add(w, "--host");
         add(w, hosts);
@@ -61,8 +64,13 @@ static void add_places(co_words *w, int workers, const char *hosts)
         add_option(w, "btl", "self,vader");
     }
     add(w, "--oversubscribe");
+    if (cores > 1) {
+        (void)snprintf(w->map, sizeof(w->map), "slot:PE=%d", cores);
+        add(w, "--map-by");
+        add(w, w->map);
+    }
     add(w, "--bind-to");
-    add(w, hosts == NULL && workers <= co_cpu_count() ? "core" : "none");
+    add(w, cores > 0 ? "core" : "none");
 }
 
 static void add_mpirun(co_words *w, const co_launch *launch)
@@ -73,7 +81,7 @@ static void add_mpirun(co_words *w, const co_launch *launch)
     }
     add(w, "-n");
     add(w, w->workers);
-    add_places(w, launch->workers, launch->hosts);
+    add_places(w, launch);
     add_option(w, "orte_tmpdir_base", launch->place);
     add_option(w, "btl_vader_backing_directory", launch->place);
     add_option(w, "osc_sm_backing_directory", launch->place);

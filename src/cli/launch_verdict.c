@@ -117,10 +117,11 @@ static void judge_mpirun(const co_launch *launch, const co_ended *ended, co_verd
         (void)fputs(ear->held, stderr); /* it knows more */
     }
     if (launch->run[0] == '\0') {
-        co_text_printf(text,
-                       "mpirun ended with code %d before the workers began: is every host there, "
-                       "with ssh that asks nothing, and the program under the same path?",
-                       ended->code);
+        co_text_printf(text, "mpirun ended with code %d before the workers began: %s", ended->code,
+                       launch->hosts == NULL
+                           ? "it says why above; does `mpirun -n 2 true` work here?"
+                           : "is every host there, with ssh that asks nothing, and the program "
+                             "under the same path?");
         return;
     }
     out->lost = true;
