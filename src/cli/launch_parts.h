@@ -114,11 +114,6 @@ double co_launch_start_deadline(const co_launch *launch);
 /* Waits so many seconds, or until the user asks to stop (true). */
 bool co_launch_pause(co_launch *launch, double seconds);
 
-/* launch_places.c */
-int co_launch_threads_each(const co_launch *launch);
-/* To how many cores each worker is bound; 0: to none. */
-int co_launch_cores_each(const co_launch *launch);
-
 /* launch_mpirun.c */
 typedef struct co_words co_words;
 /* The command line of this start; *out is freed by co_free. */
@@ -129,6 +124,11 @@ void co_ear_open(co_ear *ear, int fd);
 bool co_ear_hear(co_ear *ear);
 /* Takes the rest and closes. */
 void co_ear_close(co_ear *ear);
+
+/* launch_places.c */
+int co_launch_threads_each(const co_launch *launch);
+/* To how many cores each worker is bound; 0: to none. */
+int co_launch_cores_each(const co_launch *launch);
 
 /* launch_verdict.c */
 void co_launch_judge(co_launch *launch, const co_ended *ended, co_verdict *out);
