@@ -220,7 +220,8 @@ static bool is_about_paragraphs(const char *line)
 static bool is_about_signals(const char *line)
 {
     return strncmp(line, "mpirun: Forwarding signal ", 26) == 0 ||
-           strncmp(line, "mpirun: abort is already in progress", 36) == 0;
+           strncmp(line, "mpirun: abort is already in progress", 36) == 0 ||
+           strstr(line, "mpirun: SIGPIPE detected on fd ") != NULL;
 }
 
 static void pass_line(co_ear *ear)
@@ -229,6 +230,7 @@ static void pass_line(co_ear *ear)
     bool rule = is_rule(ear->line, ear->length);
     if (!ear->in_paragraph && (is_about_paragraphs(ear->line) || is_about_signals(ear->line))) {
         hold(ear, ear->line, ear->length);
+        ear->unread = ear->unread || strstr(ear->line, "SIGPIPE detected") != NULL;
     } else if (rule || ear->in_paragraph) {
         ear->in_paragraph = rule != ear->in_paragraph;
         understand(ear, ear->line);

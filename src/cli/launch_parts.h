@@ -39,6 +39,7 @@ typedef struct co_ear {
     char lost_host[CO_HOST_NAME_SIZE];
     char lost_node[CO_HOST_NAME_SIZE]; /* a host that mpirun lost; "": none */
     char refused[256];                 /* what ssh says of a host; "": nothing */
+    bool unread;                       /* mpirun's output has no reader any more */
 } co_ear;
 
 typedef struct co_launch {

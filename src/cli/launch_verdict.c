@@ -113,6 +113,12 @@ static void judge_mpirun(const co_launch *launch, const co_ended *ended, co_verd
             launch->hosts != NULL ? launch->hosts : "", ear->refused);
         return;
     }
+    if (ear->unread) {
+        co_text_put(text,
+                    "nobody reads the standard output any more (a pipe was closed), and mpirun "
+                    "ended the workers: send it into a file, or use --quiet");
+        return;
+    }
     if (ear->held_length > 0) {
         (void)fputs(ear->held, stderr); /* it knows more */
     }

@@ -58,6 +58,15 @@ for pause in 0 0.02 0.1 0.3 0.5; do
     [ ! -e "/dev/shm/cohort-job-$pid" ] || fail "left behind: /dev/shm/cohort-job-$pid"
 done
 
+# mpirun ends where nobody reads its output any more; that is said, and no restart tries it again.
+("$COHORT" train --workers 2 --epochs 100000 --train-split 0.02 --no-evaluate --max-restarts 2 \
+    --run-dir "$TMP/unread" 2>"$TMP/out"
+    echo $? >"$TMP/code") | head -1 >"$TMP/head"
+grep -q "training lenet5" "$TMP/head" || fail "nothing was read: $(cat "$TMP/out")"
+[ "$(cat "$TMP/code")" = 4 ] || fail "exit $(cat "$TMP/code") of a run that nobody reads"
+grep -q "nobody reads the standard output any more" "$TMP/out" || fail "$(cat "$TMP/out")"
+grep -q "mpirun: SIGPIPE\|restart 1" "$TMP/out" && fail "mpirun speaks: $(cat "$TMP/out")"
+
 start killed_rank
 kill -KILL "${ranks[0]}"
 ended 4
