@@ -128,7 +128,8 @@ void co_ear_close(co_ear *ear);
 
 /* launch_places.c */
 int co_launch_threads_each(const co_launch *launch);
-/* To how many cores each worker is bound; 0: to none. */
+/* To how many cores each worker is bound: its share, so that its helper threads (loader, monitor,
+ * checkpoints) need not take the core that it computes on; 0: to none. */
 int co_launch_cores_each(const co_launch *launch);
 
 /* launch_verdict.c */

@@ -48,6 +48,6 @@ int co_launch_cores_each(const co_launch *launch)
 {
     const int threads = co_launch_threads_each(launch);
     const bool everywhere = co_cpu_count() == sysconf(_SC_NPROCESSORS_ONLN);
-    const bool enough = everywhere && launch->workers <= count_cores() / threads;
-    return launch->hosts == NULL && enough ? threads : 0;
+    const int share = everywhere ? count_cores() / launch->workers : 0;
+    return launch->hosts == NULL && share >= threads ? share : 0;
 }

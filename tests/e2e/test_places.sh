@@ -32,8 +32,9 @@ grep -q "$((processors + 1)) workers share $processors processors" "$TMP/out" ||
 with "$processors" 2 "--oversubscribe --bind-to none" "$COHORT"
 grep -q "$processors workers with 2 threads each share $processors processors" "$TMP/out" ||
     fail "no warning: $(cat "$TMP/out")"
-if [ "$cores" -ge 4 ]; then
-    with 2 2 "--map-by slot:PE=2 --bind-to core" "$COHORT"
+if [ "$cores" -ge 4 ]; then # room for threads, and for helpers beside them
+    with 2 2 "--map-by slot:PE=$((cores / 2)) --bind-to core" "$COHORT"
+    with 2 1 "--map-by slot:PE=$((cores / 2)) --bind-to core" "$COHORT"
 fi
 # mpirun would bind to the machine's first core, not to this one.
 first=$(sed 's/[,-].*//' /sys/devices/system/cpu/online)
