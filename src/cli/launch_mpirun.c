@@ -228,7 +228,9 @@ static void pass_line(co_ear *ear)
 {
     ear->line[ear->length] = '\0';
     bool rule = is_rule(ear->line, ear->length);
-    if (!ear->in_paragraph && (is_about_paragraphs(ear->line) || is_about_signals(ear->line))) {
+    const bool crash = ear->unread && strchr("[\n", ear->line[0]) != NULL; /* of mpirun's own */
+    if (!ear->in_paragraph &&
+        (crash || is_about_paragraphs(ear->line) || is_about_signals(ear->line))) {
         hold(ear, ear->line, ear->length);
         ear->unread = ear->unread || strstr(ear->line, "SIGPIPE detected") != NULL;
     } else if (rule || ear->in_paragraph) {

@@ -113,12 +113,6 @@ static void judge_mpirun(const co_launch *launch, const co_ended *ended, co_verd
             launch->hosts != NULL ? launch->hosts : "", ear->refused);
         return;
     }
-    if (ear->unread) {
-        co_text_put(text,
-                    "nobody reads the standard output any more (a pipe was closed), and mpirun "
-                    "ended the workers: send it into a file, or use --quiet");
-        return;
-    }
     if (ear->held_length > 0) {
         (void)fputs(ear->held, stderr); /* it knows more */
     }
@@ -175,6 +169,11 @@ void co_launch_judge(co_launch *launch, const co_ended *ended, co_verdict *out)
     } else if (launch->asked > 1 ||
                (launch->asked > 0 && by_signal && co_launch_run_preempted(launch))) {
         judge_asked(launch, ended, out, &text);
+    } else if (launch->ear.unread) { /* mpirun may crash as it ends for that */
+        out->status = CO_PEER;
+        co_text_put(&text,
+                    "nobody reads the standard output any more (a pipe was closed), and mpirun "
+                    "ended the workers: send it into a file, or use --quiet");
     } else if (ended->late) {
         if (launch->ear.held_length > 0) {
             (void)fputs(launch->ear.held, stderr);
