@@ -11,11 +11,26 @@
 
 static void warn_of_crowd(const co_launch *launch)
 {
+    const int threads = co_launch_threads_each(launch);
     if (launch->hosts == NULL && launch->workers > co_cpu_count()) {
         (void)fprintf(stderr,
                       "cohort: warning: %d workers share %d processor%s: they slow each other "
                       "down\n",
                       launch->workers, co_cpu_count(), co_cpu_count() == 1 ? "" : "s");
+    }
+    if (launch->hosts == NULL && launch->workers <= co_cpu_count() &&
+        launch->workers > co_cpu_count() / threads) {
+        (void)fprintf(stderr,
+                      "cohort: warning: %d workers with %d threads each share %d processor%s: they "
+                      "slow each other down\n",
+                      launch->workers, threads, co_cpu_count(), co_cpu_count() == 1 ? "" : "s");
+    }
+    if (launch->hosts != NULL && launch->workers > co_conf_places(launch->hosts)) {
+        (void)fprintf(
+            stderr,
+            "cohort: warning: %d workers on hosts that have places for %ld (%.300s): they "
+            "may slow each other down\n",
+            launch->workers, co_conf_places(launch->hosts), launch->hosts);
     }
     (void)fflush(NULL);
 }

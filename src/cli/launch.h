@@ -20,6 +20,11 @@ const char *co_launch_folder(void);
 
 /* How many workers this process was started with, by mpirun or srun; 1 when it was not. */
 int co_launch_ranks(void);
+/* mpirun started this process and no other: it runs no second mpirun inside. */
+bool co_launch_alone_under_mpirun(void);
+/* mpirun gives its workers terminals, wherever its own output goes: whether that is one. True
+ * where no mpirun started this process. */
+bool co_launch_on_terminal(void);
 /* How often the front process has started this job again; -1: there is no front process. */
 int co_launch_restarts(void);
 /* Why, one reason after the other; "" without. */

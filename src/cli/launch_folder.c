@@ -45,10 +45,24 @@ void co_launch_hold_folder(void)
 
 /* ---- sweeping ---- */
 
-void co_launch_sweep(const char *folder)
+/* The system's folder is everybody's: what is not ours is left alone, and no link is followed. */
+static bool is_ours(int folder)
 {
-    DIR *listing = opendir(folder);
+    struct stat about;
+    return fstat(folder, &about) == 0 && S_ISDIR(about.st_mode) && about.st_uid == geteuid();
+}
+
+static int open_inside(int parent, const char *name)
+{
+    return openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* Removes what is in the folder; the descriptor is closed. */
+static void sweep_inside(int folder)
+{
+    DIR *listing = is_ours(folder) ? fdopendir(folder) : NULL;
     if (listing == NULL) {
+        (void)close(folder);
         return;
     }
     const struct dirent *entry = NULL;
@@ -56,24 +70,29 @@ void co_launch_sweep(const char *folder)
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
             continue;
         }
-        char path[CO_LAUNCH_PATH];
-        (void)snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-        struct stat about;
-        if (lstat(path, &about) == 0 && S_ISDIR(about.st_mode)) {
-            co_launch_sweep(path);
-        } else {
-            (void)unlink(path);
+        int inner = open_inside(folder, entry->d_name);
+        if (inner >= 0) {
+            sweep_inside(inner);
         }
+        (void)unlinkat(folder, entry->d_name, inner >= 0 ? AT_REMOVEDIR : 0);
     }
     (void)closedir(listing);
-    (void)rmdir(folder);
+}
+
+void co_launch_sweep(const char *folder)
+{
+    int fd = open_inside(AT_FDCWD, folder);
+    if (fd >= 0) {
+        sweep_inside(fd);
+        (void)rmdir(folder);
+    }
 }
 
 /* A number says nothing about a process of another host or container; a lock does. */
 static void sweep_unheld(const char *folder)
 {
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+    int fd = open_inside(AT_FDCWD, folder);
+    if (fd >= 0 && is_ours(fd) && flock(fd, LOCK_EX | LOCK_NB) == 0) {
         co_launch_sweep(folder);
     }
     if (fd >= 0) {
@@ -124,6 +143,15 @@ static void end_ranks(const co_launch *launch)
     }
 }
 
+bool co_launch_all_ended(const co_launch *launch)
+{
+    int alive = 0;
+    for (int rank = 0; rank < launch->pulses.count; rank++) {
+        alive += co_pulses_alive(&launch->pulses, rank) > 0;
+    }
+    return launch->hosts == NULL && alive == 0;
+}
+
 void co_launch_sweep_place(const co_launch *launch)
 {
     end_ranks(launch);
@@ -161,7 +189,8 @@ co_status co_launch_open_folder(co_launch *launch, co_error *err)
     CO_TRY(check_room(launch, err));
     (void)snprintf(launch->folder, sizeof(launch->folder), SHM_FOLDER "/" JOB_PREFIX "%ld",
                    (long)getpid());
-    if (mkdir(launch->folder, 0700) != 0 && errno != EEXIST) {
+    sweep_unheld(launch->folder); /* of a process that had this number before */
+    if (mkdir(launch->folder, 0700) != 0) {
         return co_fail_errno(err, CO_UNSUPPORTED, errno,
                              "several workers need shared memory: cannot make %s", launch->folder);
     }
@@ -252,6 +281,11 @@ static bool run_status_is(const co_launch *launch, const char *wanted)
 bool co_launch_run_finished(const co_launch *launch)
 {
     return run_status_is(launch, "finished");
+}
+
+bool co_launch_run_preempted(const co_launch *launch)
+{
+    return run_status_is(launch, "preempted");
 }
 
 /* By the names: whether it is whole, the worker finds out that reads it. */

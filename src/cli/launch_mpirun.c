@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/threads.h"
 #include "cli/launch_parts.h"
 
 /* ---- the command line ---- */
@@ -19,6 +18,7 @@ struct co_words {
     char program[CO_LAUNCH_PATH];
     char run[CO_LAUNCH_PATH];
     char workers[16];
+    char map[24];
 };
 
 static void add(co_words *w, const char *word)
@@ -36,12 +36,25 @@ static void add_option(co_words *w, const char *name, const char *value)
     add(w, value);
 }
 
-/* Where the workers lie: one core each where there are enough, else wherever the system likes. */
-static void add_places(co_words *w, int workers, const char *hosts)
+/* mpirun would cut "node1.cluster.org" down to "node1"; an address it leaves. */
+static bool has_domain(const char *hosts)
 {
+    const char *dot = strchr(hosts, '.');
+    return dot != NULL && strspn(hosts, "0123456789.:,") < strlen(hosts);
+}
+
+/* Where the workers lie: with cores of their own where there are enough, else wherever the system
+ * likes. */
+static void add_places(co_words *w, const co_launch *launch)
+{
+    const char *hosts = launch->hosts;
+    const int cores = co_launch_cores_each(launch);
     if (hosts != NULL) {
         add(w, "--host");
         add(w, hosts);
+        if (has_domain(hosts)) {
+            add_option(w, "orte_keep_fqdn_hostnames", "1");
+        }
         /* A host that is not there, or asks for a password, must not keep us waiting. */
         if (getenv("OMPI_MCA_plm_rsh_agent") == NULL && getenv("OMPI_MCA_plm_rsh_args") == NULL) {
             add_option(w, "plm_rsh_args", "-o BatchMode=yes -o ConnectTimeout=10");
@@ -51,8 +64,13 @@ static void add_places(co_words *w, int workers, const char *hosts)
         add_option(w, "btl", "self,vader");
     }
     add(w, "--oversubscribe");
+    if (cores > 1) {
+        (void)snprintf(w->map, sizeof(w->map), "slot:PE=%d", cores);
+        add(w, "--map-by");
+        add(w, w->map);
+    }
     add(w, "--bind-to");
-    add(w, hosts == NULL && workers <= co_cpu_count() ? "core" : "none");
+    add(w, cores > 0 ? "core" : "none");
 }
 
 static void add_mpirun(co_words *w, const co_launch *launch)
@@ -63,7 +81,7 @@ static void add_mpirun(co_words *w, const co_launch *launch)
     }
     add(w, "-n");
     add(w, w->workers);
-    add_places(w, launch->workers, launch->hosts);
+    add_places(w, launch);
     add_option(w, "orte_tmpdir_base", launch->place);
     add_option(w, "btl_vader_backing_directory", launch->place);
     add_option(w, "osc_sm_backing_directory", launch->place);
@@ -173,6 +191,18 @@ static void overhear(co_ear *ear, const char *line)
     }
 }
 
+/* "ssh: Could not resolve hostname node1: ...", "ssh: connect to host node1 port 22: ...",
+ * "root@node1: Permission denied (publickey)."; mpirun's own words only guess. */
+static void hear_ssh(co_ear *ear, const char *line)
+{
+    if (ear->refused[0] == '\0' &&
+        (strncmp(line, "ssh: ", 5) == 0 || strstr(line, ": Permission denied (") != NULL ||
+         strncmp(line, "Host key verification failed", 28) == 0)) {
+        (void)snprintf(ear->refused, sizeof(ear->refused), "%.250s", line);
+        ear->refused[strcspn(ear->refused, "\r\n")] = '\0';
+    }
+}
+
 static bool is_rule(const char *line, size_t length)
 {
     enum { RULE = 60 }; /* it is of 74 */
@@ -186,18 +216,30 @@ static bool is_about_paragraphs(const char *line)
                               strstr(line, "Set MCA parameter \"orte_base_help_") != NULL);
 }
 
+/* What it does with signals, of which the user knows who sent them. */
+static bool is_about_signals(const char *line)
+{
+    return strncmp(line, "mpirun: Forwarding signal ", 26) == 0 ||
+           strncmp(line, "mpirun: abort is already in progress", 36) == 0 ||
+           strstr(line, "mpirun: SIGPIPE detected on fd ") != NULL;
+}
+
 static void pass_line(co_ear *ear)
 {
     ear->line[ear->length] = '\0';
     bool rule = is_rule(ear->line, ear->length);
-    if (!ear->in_paragraph && is_about_paragraphs(ear->line)) {
+    const bool crash = ear->unread && strchr("[\n", ear->line[0]) != NULL; /* of mpirun's own */
+    if (!ear->in_paragraph &&
+        (crash || is_about_paragraphs(ear->line) || is_about_signals(ear->line))) {
         hold(ear, ear->line, ear->length);
+        ear->unread = ear->unread || strstr(ear->line, "SIGPIPE detected") != NULL;
     } else if (rule || ear->in_paragraph) {
         ear->in_paragraph = rule != ear->in_paragraph;
         understand(ear, ear->line);
         hold(ear, ear->line, ear->length);
     } else {
         overhear(ear, ear->line);
+        hear_ssh(ear, ear->line);
         (void)!write(2, ear->line, ear->length);
     }
     ear->length = 0;
@@ -215,7 +257,7 @@ static ssize_t take(co_ear *ear)
         }
     }
     /* What cannot become a line that we look for need not wait for its end. */
-    if (ear->length > 0 && strchr("-c[", ear->line[0]) == NULL && !ear->in_paragraph) {
+    if (ear->length > 0 && strchr("-cmsH[", ear->line[0]) == NULL && !ear->in_paragraph) {
         pass_line(ear);
     }
     return got;

@@ -40,6 +40,8 @@ typedef struct co_ear {
     int lost_signal;           /* by which signal; 0: it ended by itself */
     char lost_host[CO_HOST_NAME_SIZE];
     char lost_node[CO_HOST_NAME_SIZE]; /* a host that mpirun lost; "": none */
+    char refused[256];                 /* what ssh says of a host; "": nothing */
+    bool unread;                       /* mpirun's output has no reader any more */
 } co_ear;
 
 typedef struct co_launch {
@@ -102,6 +104,8 @@ void co_launch_close_folder(co_launch *launch);
 CO_MUST_CHECK co_status co_launch_open_place(co_launch *launch, co_error *err);
 /* Ends what is left of the ranks of this host, waits until they are gone, removes what they had. */
 void co_launch_sweep_place(const co_launch *launch);
+/* All workers came to their end, and mpirun will; only where all of them are on this host. */
+bool co_launch_all_ended(const co_launch *launch);
 void co_launch_sweep(const char *folder);
 void co_launch_sweep_dead_jobs(void);
 /* The first line of a file of the folder, "" without one. */
@@ -112,6 +116,7 @@ int co_launch_failure(const co_launch *launch);
  * checkpoint (false: none), a line for its log, and the status of a run that could not write it. */
 void co_launch_find_run(co_launch *launch);
 bool co_launch_run_finished(const co_launch *launch);
+bool co_launch_run_preempted(const co_launch *launch); /* stopped as asked, with a checkpoint */
 bool co_launch_newest_step(const co_launch *launch, unsigned long long *step);
 void co_launch_log(const co_launch *launch, const char *text);
 void co_launch_close_run(const co_launch *launch);
@@ -156,6 +161,12 @@ void co_ear_open(co_ear *ear, int fd);
 bool co_ear_hear(co_ear *ear);
 /* Takes the rest and closes. */
 void co_ear_close(co_ear *ear);
+
+/* launch_places.c */
+int co_launch_threads_each(const co_launch *launch);
+/* To how many cores each worker is bound: its share, so that its helper threads (loader, monitor,
+ * checkpoints) need not take the core that it computes on; 0: to none. */
+int co_launch_cores_each(const co_launch *launch);
 
 /* launch_verdict.c */
 void co_launch_judge(co_launch *launch, const co_ended *ended, co_verdict *out);

@@ -235,7 +235,10 @@ static void pass_on(co_launch *launch, pid_t program, bool *early)
         *early = true; /* who has not begun finishes no step */
         launch->asked = 1;
     }
-    (void)kill(launch->asked > 1 ? -program : program, signal_for(launch->asked));
+    if (launch->asked != 1 || *early ||
+        !co_launch_all_ended(launch)) { /* mpirun may crash as it ends */
+        (void)kill(launch->asked > 1 ? -program : program, signal_for(launch->asked));
+    }
     launch->asked++;
 }
 

@@ -88,14 +88,23 @@ static void judge_mpirun(const co_launch *launch, const co_ended *ended, co_verd
 {
     const co_ear *ear = &launch->ear;
     out->status = CO_PEER;
+    if (ear->refused[0] != '\0' && launch->run[0] == '\0') {
+        co_text_printf(
+            text,
+            "a host of --hosts (%.200s) cannot be reached: %s: try ssh to it by hand; it "
+            "must ask nothing",
+            launch->hosts != NULL ? launch->hosts : "", ear->refused);
+        return;
+    }
     if (ear->held_length > 0) {
         (void)fputs(ear->held, stderr); /* it knows more */
     }
     if (launch->run[0] == '\0') {
-        co_text_printf(text,
-                       "mpirun ended with code %d before the workers began: is every host there, "
-                       "with ssh that asks nothing, and the program under the same path?",
-                       ended->code);
+        co_text_printf(text, "mpirun ended with code %d before the workers began: %s", ended->code,
+                       launch->hosts == NULL
+                           ? "it says why above; does `mpirun -n 2 true` work here?"
+                           : "is every host there, with ssh that asks nothing, and the program "
+                             "under the same path?");
         return;
     }
     out->lost = true;
@@ -108,6 +117,18 @@ static void judge_mpirun(const co_launch *launch, const co_ended *ended, co_verd
     } else {
         co_text_printf(text, "mpirun ended with code %d and does not say why", ended->code);
     }
+}
+
+/* All may be saved already: then the code of an mpirun that was killed as it ended, or crashed,
+ * means nothing. */
+static void judge_asked(const co_launch *launch, const co_ended *ended, co_verdict *out,
+                        co_text *text)
+{
+    out->told = co_launch_run_preempted(launch);
+    out->status = out->told           ? CO_STOPPED
+                  : ended->code > 128 ? (co_status)ended->code
+                                      : (co_status)(128 + SIGTERM);
+    co_text_put(text, "the workers were ended at once, before they had saved their last steps");
 }
 
 static bool told(const co_launch *launch)
@@ -130,8 +151,16 @@ void co_launch_judge(co_launch *launch, const co_ended *ended, co_verdict *out)
     } else if (ended->early) {
         out->status = CO_STOPPED;
         co_text_put(&text, "stopped by a signal before the workers began");
-    } else if (ended->code == 0 || launch->asked > 1) {
+    } else if (ended->code == 0) {
         out->told = true;
+    } else if (launch->asked > 1 ||
+               (launch->asked > 0 && by_signal && co_launch_run_preempted(launch))) {
+        judge_asked(launch, ended, out, &text);
+    } else if (launch->ear.unread) { /* mpirun may crash as it ends for that */
+        out->status = CO_PEER;
+        co_text_put(&text,
+                    "nobody reads the standard output any more (a pipe was closed), and mpirun "
+                    "ended the workers: send it into a file, or use --quiet");
     } else if (ended->late) {
         if (launch->ear.held_length > 0) {
             (void)fputs(launch->ear.held, stderr);

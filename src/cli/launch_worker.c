@@ -1,4 +1,5 @@
 /* The worker's side of starting: am I one of several, who started me, what do I tell it? */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,26 @@ int co_launch_ranks(void)
         ranks = ranks > 0 ? ranks : number_in("SLURM_NTASKS");
     }
     return ranks > 1 ? ranks : 1;
+}
+
+bool co_launch_alone_under_mpirun(void)
+{
+    return number_in("OMPI_COMM_WORLD_SIZE") == 1;
+}
+
+bool co_launch_on_terminal(void)
+{
+    char path[64];
+    if (co_launch_ranks() == 1) {
+        return true;
+    }
+    (void)snprintf(path, sizeof(path), "/proc/%ld/fd/1", (long)getppid());
+    int fd = open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    bool terminal = fd >= 0 && isatty(fd) == 1;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return terminal;
 }
 
 int co_launch_restarts(void)

@@ -9,6 +9,10 @@
  * it has told comes back without a text. */
 CO_MUST_CHECK co_status co_cli_sim_run(const co_cli *cli, int workers, const char *const *more,
                                        bool silent, co_error *err);
+/* Of a platform of the user's own: whether each worker has a line of the host file, with a host
+ * that is there. */
+CO_MUST_CHECK co_status co_cli_sim_check_hosts(const char *platform, const char *hostfile,
+                                               int workers, co_error *err);
 CO_MUST_CHECK co_status co_cli_sim_curve(co_cli *cli, co_error *err);
 
 /* How the process of a simulation ended. */

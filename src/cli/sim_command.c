@@ -48,23 +48,7 @@ static co_status find_program(sim *s, co_error *err)
 /* SimGrid would begin the list again, and put several workers on a host unasked. */
 static co_status check_hosts(const sim *s, int workers, co_error *err)
 {
-    enum { MOST = 64 << 20 };
-    char *text = NULL;
-    size_t bytes = 0;
-    int hosts = 0;
-    CO_TRY(co_file_read(s->hostfile, MOST, CO_USAGE, &text, &bytes, err));
-    for (size_t i = 0; i < bytes; i++) {
-        bool begins = i == 0 || text[i - 1] == '\n';
-        hosts += begins && text[i] != '\n' && text[i] != '\r';
-    }
-    co_free(text);
-    if (hosts < workers) {
-        return co_fail(err, CO_USAGE,
-                       "%s names %d hosts for %d workers: it needs a line for each worker (a host "
-                       "may be named more than once)",
-                       s->hostfile, hosts, workers);
-    }
-    return CO_OK;
+    return co_cli_sim_check_hosts(s->platform, s->hostfile, workers, err);
 }
 
 /* A file in memory, which the simulation gets with its number. */

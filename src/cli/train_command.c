@@ -110,6 +110,9 @@ static co_console console_of(const co_settings *settings)
                              : settings->verbose ? CO_VERBOSE
                                                  : CO_NORMAL;
     co_console console = co_console_detect(stdout, verbosity);
+    if (console.terminal && !co_launch_on_terminal()) {
+        console.terminal = console.color = false;
+    }
     if (settings->progress == CO_CONF_PROGRESS_OFF) {
         console.terminal = false;
     }
@@ -432,6 +435,17 @@ static void fail_alone(train_command *t, co_status status, const co_error *err)
     co_workers_fail_alone(t->comm, err);
 }
 
+/* Only the first worker has the console. */
+static void tell_slow(void *user, const char *text)
+{
+    const train_command *t = user;
+    co_announce_note(co_monitor_announcer(t->monitor), CO_LEVEL_WARNING, "%s", text);
+    if (t->comm->rank > 0) {
+        (void)fprintf(stderr, "cohort: warning: %s\n", text);
+        (void)fflush(stderr);
+    }
+}
+
 static co_status train_and_save(train_command *t, co_error *err)
 {
     const co_announcer *announcer = co_monitor_announcer(t->monitor);
@@ -445,6 +459,8 @@ static co_status train_and_save(train_command *t, co_error *err)
         .files = &co_files_system,
         .run_dir = t->rundir != NULL ? co_rundir_path(t->rundir) : NULL,
     };
+    t->comm->on_slow = tell_slow;
+    t->comm->slow_user = t;
     co_status status = co_train_from(t->job, &options, &t->progress, err);
     save_timeline(t, status);
     fail_alone(t, status, err);
@@ -453,6 +469,7 @@ static co_status train_and_save(train_command *t, co_error *err)
     if (t->settings->base_names && t->rundir != NULL) {
         status = first_fault(status, co_cli_train_base_names(t, &later), &later, err);
     }
+    t->comm->on_slow = NULL;
     t->outcome = outcome_of(status);
     if (t->outcome == CO_OUTCOME_FAILED) {
         co_announce_note(announcer, CO_LEVEL_ERROR, "%s", err->text);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "cli/launch.h"
 #include "cli/nodes.h"
@@ -60,16 +61,38 @@ static co_status compare(co_cli *cli, co_comm *comm, const identity *mine, const
     return co_comm_agree(comm, status, err);
 }
 
+/* Of a program whose commit does not say what it is made of its file does; "" otherwise. */
+static void name_file(char out[CO_HASH_TEXT_SIZE])
+{
+    enum { MOST = 256 << 20 };
+    char *bytes = NULL;
+    size_t count = 0;
+    co_error ignored = {0};
+    const bool known = strstr(CO_BUILD_COMMIT, "dirty") == NULL &&
+                       strcmp(CO_BUILD_COMMIT, "unknown") != 0;
+    out[0] = '\0';
+    if (!known &&
+        co_file_read("/proc/self/exe", MOST, CO_UNSUPPORTED, &bytes, &count, &ignored) == CO_OK) {
+        co_hash_text(co_hash_bytes(bytes, count), out);
+    }
+    co_free(bytes);
+}
+
 static void name_build(char *out, size_t size)
 {
-    (void)snprintf(out, size, "cohort %s %s %s", CO_BUILD_VERSION, CO_BUILD_COMMIT, CO_BUILD_TYPE);
+    char file[CO_HASH_TEXT_SIZE];
+    name_file(file);
+    (void)snprintf(out, size, "cohort %s %s %s%s%.8s", CO_BUILD_VERSION, CO_BUILD_COMMIT,
+                   CO_BUILD_TYPE, file[0] != '\0' ? " " : "", file);
 }
 
 static co_status shake_hands(co_cli *cli, co_comm *comm, co_error *err)
 {
     identity mine = {.no_record = cli->no_record};
     char *settings = NULL;
-    name_build(mine.build, sizeof(mine.build));
+    if (!comm->simulated) { /* there all are one process */
+        name_build(mine.build, sizeof(mine.build));
+    }
     CO_TRY(co_conf_dump(&cli->conf, &settings, err));
     co_hash_text(co_hash_bytes(settings, strlen(settings)), mine.settings);
     co_status status = compare(cli, comm, &mine, settings, err);
@@ -123,6 +146,13 @@ co_status co_workers_join(co_cli *cli, co_comm **comm, bool *front, co_error *er
     }
     const co_settings *settings = &cli->conf.values;
     bool started = co_launch_restarts() >= 0;
+    if ((settings->workers > 1 || settings->nnodes > 1) && co_launch_alone_under_mpirun()) {
+        return co_fail(
+            err, CO_USAGE,
+            "--workers %d, but mpirun started 1: give mpirun their number (-n), or start "
+            "cohort without it",
+            settings->workers);
+    }
     if (settings->workers > 1 || settings->nnodes > 1 || (settings->max_restarts > 0 && !started)) {
         *front = true;
         return CO_OK;

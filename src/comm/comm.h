@@ -54,6 +54,9 @@ typedef struct co_comm_ops {
     co_status (*share_blank)(co_comm *comm, size_t bytes, void **out, co_error *err);
 } co_comm_ops;
 
+/* Told what others may want to know, on one rank: that a rank is slow. */
+typedef void co_comm_slow(void *user, const char *text);
+
 struct co_comm {
     const co_comm_ops *ops;
     int rank;
@@ -75,11 +78,14 @@ struct co_comm {
     double deadline;             /* seconds that a wait may take; 0: for ever */
     uint64_t step;               /* what this rank is at, for messages: see co_comm_at */
     const char *phase;
-    co_pulse *pulse;    /* the same for others to read; never NULL */
-    co_pulse own_pulse; /* where the job has no file of them */
-    co_pulses pulses;   /* of the ranks of this job that share a host with its front process */
-    co_pulse *heard;    /* (size) what ranks told of themselves in a long wait; or NULL */
-    uint64_t chain;     /* of all collectives so far: their kinds, sizes and steps */
+    co_pulse *pulse;       /* the same for others to read; never NULL */
+    co_pulse own_pulse;    /* where the job has no file of them */
+    co_pulses pulses;      /* of the ranks of this job that share a host with its front process */
+    co_pulse *heard;       /* (size) what ranks told of themselves in a long wait; or NULL */
+    uint64_t chain;        /* of all collectives so far: their kinds, sizes and steps */
+    co_comm_slow *on_slow; /* when a wait has become long; NULL: nobody is told */
+    void *slow_user;
+    uint64_t slow_ns; /* when it was told last */
 };
 
 /* Memory that the ranks of one host see: each has a part of its own. */
@@ -114,6 +120,22 @@ static inline void co_comm_at(co_comm *comm, uint64_t step, const char *phase)
     comm->phase = phase;
     co_pulse_at(comm->pulse, step, phase);
 }
+
+/* A wait as it goes on. Time in which this rank was stopped itself is no waiting: of what passes
+ * between two looks a second counts at most, or a rank that comes back would take the others for
+ * lost. */
+typedef struct co_wait {
+    uint64_t begin_ns;
+    uint64_t seen_ns; /* the look before */
+    double seconds;
+    bool told;
+} co_wait;
+
+co_wait co_comm_wait_begin(const co_comm *comm);
+/* A look at the clock: true when the deadline is over. `rank` is waited for; -1: all are. After
+ * five seconds (half the deadline, where that is less) on_slow is told who is slow, by the lowest
+ * rank that waits, and once a minute at most. */
+bool co_comm_wait_looks(co_comm *comm, co_wait *wait, int rank);
 
 /* What is known of another rank: NULL when that is nothing. */
 const co_pulse *co_comm_pulse_of(const co_comm *comm, int rank);

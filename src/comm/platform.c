@@ -147,6 +147,16 @@ static co_status read_keys(const co_yaml_node *root, co_cluster *cluster, co_err
                             "a platform of your own needs its hostfile: give "
                             "both");
     }
+    for (const co_yaml_node *value = root->first; value != NULL && cluster->platform[0] != '\0';
+         value = value->next) {
+        const char *key = value->key->text;
+        if (strcmp(key, "platform") != 0 && strcmp(key, "hostfile") != 0) {
+            return co_yaml_fail(err, CO_USAGE, value->key,
+                                "%s has no effect beside a platform of your own, which says it "
+                                "itself",
+                                key);
+        }
+    }
     if (cluster->per_rack > 0 && cluster->rack_bandwidth <= 0.0) {
         cluster->rack_bandwidth = cluster->bandwidth * (double)cluster->per_rack;
     }

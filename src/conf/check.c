@@ -397,6 +397,7 @@ static co_status check_workers(const co_conf *conf, co_error *err)
         return co_fail(err, CO_USAGE, "%s: how many workers? add --workers",
                        where_of(conf, CO_ROW_hosts));
     }
+    CO_TRY(co_conf_check_hosts(values->hosts, where_of(conf, CO_ROW_hosts), err));
     if (values->use_adasum && values->bf16_allreduce) {
         return contradiction(conf, CO_ROW_use_adasum, CO_ROW_bf16_allreduce,
                              "Adasum needs all digits of a gradient", err);

@@ -156,5 +156,7 @@ static inline int co_settings_eval_batch_size(const co_settings *settings)
 /* Refuses what several workers cannot do, where settings.workers is more than one. co_conf_load has
  * done so; again for who learns the number of workers later. */
 CO_MUST_CHECK co_status co_conf_check_many(const co_conf *conf, co_error *err);
+/* How many workers have a place on hosts that were checked ("node1:4,node2": 5). */
+long co_conf_places(const char *hosts);
 
 #endif

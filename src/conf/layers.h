@@ -52,6 +52,8 @@ CO_MUST_CHECK co_status co_conf_read_costs(co_conf *conf, co_error *err);
 CO_MUST_CHECK co_status co_conf_check(const co_conf *conf, co_error *err);
 /* Its part for settings without effect (check_idle.c). */
 CO_MUST_CHECK co_status co_conf_check_idle(const co_conf *conf, co_error *err);
+/* Its part for --hosts, which may be NULL (check_hosts.c). */
+CO_MUST_CHECK co_status co_conf_check_hosts(const char *hosts, const char *where, co_error *err);
 /* Replaces the recorded source of a row. */
 CO_MUST_CHECK co_status co_conf_set_source(co_conf *conf, co_row row, co_source_kind kind,
                                            const char *where, co_error *err);

@@ -231,27 +231,36 @@ static co_status check_counts(const deal *d, const uint32_t *count, co_error *er
     return CO_OK;
 }
 
-/* How many samples each worker has in the end: *most of what it was dealt, or all the same. */
-static uint32_t final_count(const deal *d, const uint32_t *count, uint32_t worker)
+/* How many samples all workers have in the end; 0: each what it was dealt. */
+static uint32_t common_count(const deal *d, const uint32_t *count)
 {
     co_uneven uneven = d->rule->kind == CO_PARTITION_LABELS ? CO_UNEVEN_DROP : d->rule->uneven;
-    if (uneven == CO_UNEVEN_KEEP) {
-        return count[worker];
-    }
-    uint32_t chosen = count[0];
-    for (uint32_t w = 1; w < d->rule->workers; w++) {
+    uint32_t chosen = uneven == CO_UNEVEN_KEEP ? 0 : count[0];
+    for (uint32_t w = 1; w < d->rule->workers && chosen > 0; w++) {
         bool better = uneven == CO_UNEVEN_PAD ? count[w] > chosen : count[w] < chosen;
         chosen = better ? count[w] : chosen;
     }
     return chosen;
 }
 
+static co_status check_total(uint64_t samples, co_error *err)
+{
+    return samples <= UINT32_MAX
+               ? CO_OK
+               : co_fail(err, CO_UNSUPPORTED,
+                         "%llu samples of all workers together, repeated ones too, are more than a "
+                         "partition can hold (%u); take fewer workers",
+                         (unsigned long long)samples, UINT32_MAX);
+}
+
 /* count[w] samples lie dealt; writes them out worker by worker, cut or repeated. */
 static co_status lay_out(const deal *d, const uint32_t *count, co_partition *out, co_error *err)
 {
     const uint32_t workers = d->rule->workers;
+    const uint32_t common = common_count(d, count);
+    CO_TRY(check_total((uint64_t)common * workers, err));
     for (uint32_t w = 0; w < workers; w++) {
-        out->begin[w + 1] = out->begin[w] + final_count(d, count, w);
+        out->begin[w + 1] = out->begin[w] + (common > 0 ? common : count[w]);
     }
     CO_TRY(numbers(out->begin[workers], &out->indices, err));
     uint32_t *filled = NULL;
@@ -291,6 +300,7 @@ static co_status make_dealt(const deal *d, co_partition *out, co_error *err)
 static co_status make_whole(const deal *d, co_partition *out, co_error *err)
 {
     const uint32_t count = d->subset->count;
+    CO_TRY(check_total((uint64_t)count * d->rule->workers, err));
     CO_TRY(numbers((size_t)count * d->rule->workers, &out->indices, err));
     for (uint32_t w = 0; w < d->rule->workers; w++) {
         memcpy(out->indices + (size_t)w * count, d->subset->indices, count * sizeof(uint32_t));

@@ -74,6 +74,8 @@ static void test_wrong_types(void **state)
 static void test_out_of_range(void **state)
 {
     (void)state;
+    FAIL("--dirichlet-alpha: 1e-310 is out of range: dirichlet-alpha must be 1e-06 to 1000000",
+         .arguments = {"--partition", "dirichlet", "--dirichlet-alpha", "1e-310", NULL});
     FAIL("--batch-size: 0 is out of range: batch-size must be 1 to 65536 samples",
          .arguments = {"--batch-size", "0", NULL});
     FAIL(

@@ -194,6 +194,22 @@ static void what_cannot_be_dealt_says_why(void **state)
 
 /* The sampler: workers with batches of b see, step by step, what one worker with batches of W b
  * sees; the last batch too. */
+static void more_than_can_be_counted_is_refused(void **state)
+{
+    (void)state;
+    const co_partition_rule rule = {CO_PARTITION_WHOLE, CO_UNEVEN_PAD, 0.3, 4096, 5};
+    co_partition partition = {0};
+    co_subset subset;
+    co_subset none;
+    co_error err = {0};
+    assert_int_equal(co_subset_split(1U << 20, 1.0, false, 1, &subset, &none, &err), CO_OK);
+    assert_int_equal(co_partition_make(&rule, &subset, labels, 10, &partition, &err),
+                     CO_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "4294967296 samples of all workers together"));
+    assert_null(partition.begin);
+    co_subset_free(&subset);
+}
+
 static void dealt_orders_make_the_global_batch(void **state)
 {
     (void)state;
@@ -282,6 +298,7 @@ int main(void)
         cmocka_unit_test(dirichlet_deals_everything_once),
         cmocka_unit_test(shards_and_repeats),
         cmocka_unit_test(what_cannot_be_dealt_says_why),
+        cmocka_unit_test(more_than_can_be_counted_is_refused),
         cmocka_unit_test(dealt_orders_make_the_global_batch),
         cmocka_unit_test(dealt_orders_are_padded_or_cut),
     };

@@ -55,11 +55,14 @@ done
 ! compgen -G "/dev/shm/cohort-job-$first*" >/dev/null || fail "$(ls -d /dev/shm/cohort-job-*)"
 [ ! -e "$TMP/x" ] || fail "a run folder was made"
 
-# The signal to stop, while others are waited for.
-node 0 >"$TMP/first" 2>&1 &
+# The signal to stop, while others are waited for. (timeout would pass it on twice.)
+"$COHORT" train --nnodes 3 --node-rank 0 "${at[@]}" --run-dir "$TMP/x" >"$TMP/first" 2>&1 &
 first=$!
-sleep 1
-kill -INT "$(pgrep -P $first)"
+for _ in $(seq 100); do
+    grep -q "waits for the others" "$TMP/first" && break
+    sleep 0.1
+done
+kill -INT $first
 wait $first
 code=$?
 [ $code -eq 75 ] || fail "exit $code after a signal: $(cat "$TMP/first")"

@@ -172,10 +172,23 @@ expect 2 "costs:4:8: was measured with model lenet5, not cnn1" "$COHORT" sim --m
 
 printf '<platform' >"$TMP/bad.xml"
 printf 'host-0\nhost-1\n' >"$TMP/hosts"
+printf ' "host-0" "host-1"' >>"$TMP/bad.xml"
 expect 2 "bad.xml broke off, SimGrid says why above" "$COHORT" sim --workers 2 \
     --cluster "{platform: $TMP/bad.xml, hostfile: $TMP/hosts}"
 expect 2 "hosts names 2 hosts for 3 workers" "$COHORT" sim --workers 3 \
     --cluster "{platform: $TMP/bad.xml, hostfile: $TMP/hosts}"
+own="--workers 2 --cluster"
+printf 'host-0\nhost-7\n' >"$TMP/other"
+expect 2 "other:2: $TMP/bad.xml has no host 'host-7'" "$COHORT" sim $own \
+    "{platform: $TMP/bad.xml, hostfile: $TMP/other}"
+for line in "# two hosts" "" "host-0 slots=2" "host-0:2"; do
+    printf 'host-0\n%s\nhost-1\n' "$line" >"$TMP/other"
+    expect 2 "other:2: '$line': SimGrid takes the name of one host" "$COHORT" sim $own \
+        "{platform: $TMP/bad.xml, hostfile: $TMP/other}"
+done
+expect 2 "is a folder" "$COHORT" sim $own "{platform: $TMP, hostfile: $TMP/hosts}"
+expect 2 "latency has no effect beside a platform of your own" "$COHORT" sim $own \
+    "{platform: $TMP/bad.xml, hostfile: $TMP/hosts, latency: 1us}"
 expect 2 "each needs one" "$COHORT" sim --workers 70 --train-split 0.001 --time-only --no-evaluate
 expect 2 "contradict each other: nothing is computed" "$COHORT" sim --time-only --max-minutes 1
 expect 2 "a cluster has no 'bandwith'" "$COHORT" sim --cluster "{bandwith: 10Gbps}"

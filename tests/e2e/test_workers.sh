@@ -135,6 +135,16 @@ same bn_sync bn_messages
 (close bn_one bn_local 1e-6 && [ "$FAILED" = 0 ]) 2>/dev/null &&
     fail "this network would not notice whose statistics they are"
 
+# mpirun gives its workers a terminal, wherever its own output goes.
+timeout 100 env TERM=xterm "$COHORT" train --workers 2 --max-steps 30 --no-evaluate \
+    --run-dir "$TMP/plain" >"$TMP/out" 2>&1 || fail "exit $?: $(cat "$TMP/out")"
+grep -q $'\033' "$TMP/out" && fail "a bar and colours in a file: $(cat -v "$TMP/out")"
+if command -v script >/dev/null; then
+    timeout 100 env TERM=xterm script -qec "'$COHORT' train --workers 2 --max-steps 30 \
+        --no-evaluate --run-dir '$TMP/bar'" /dev/null >"$TMP/out" </dev/null 2>&1
+    grep -q $'\033' "$TMP/out" || fail "no bar on a terminal: $(cat -v "$TMP/out")"
+fi
+
 # Bad input.
 expect 2 "must be 2, 4, 8, 16, ..., not 3" "$COHORT" train --workers 3 --use-adasum \
     --run-dir "$TMP/x1"
@@ -144,14 +154,41 @@ expect 2 "take labels" "$COHORT" train --workers 2 --split-labels-unscaled --run
 expect 2 "7 workers, but 6 training samples" "$COHORT" train --workers 7 --train-split 0.0001 \
     --run-dir "$TMP/x4"
 expect 2 "how many workers?" "$COHORT" train --hosts nowhere:2
-expect 4 "is every host there" "$COHORT" train --workers 2 --hosts 192.0.2.1:2 \
-    --run-dir "$TMP/x8"
+for hosts in "node1:x" ":2" "node1:0" "node1:1,,node2:1" "node1:1 node2:1" ",node1"; do
+    expect 2 "is no host with its number of workers, such as node1:4" "$COHORT" train \
+        --workers 2 --hosts "$hosts"
+done
+# Instead of ssh: who is it to reach, and what does it say?
+printf '#!/bin/sh\necho "$1" >%s/reached\n' "$TMP" >"$TMP/agent"
+echo 'echo "ssh: Could not resolve hostname $1: Name or service not known" >&2; exit 255' \
+    >>"$TMP/agent"
+chmod +x "$TMP/agent"
+export OMPI_MCA_plm_rsh_agent=$TMP/agent
+for host in node1.cluster.invalid 192.0.2.1 nowhere; do
+    expect 4 "cannot be reached: ssh: Could not resolve hostname $host: " "$COHORT" \
+        train --workers 2 --hosts $host:2 --run-dir "$TMP/x8"
+    [ "$(cat "$TMP/reached")" = $host ] || fail "$host is called $(cat "$TMP/reached")"
+    grep -q ORTE "$TMP/out" && fail "mpirun guesses: $(cat "$TMP/out")"
+done
+expect 4 "3 workers on hosts that have places for 2 (nowhere:2)" "$COHORT" train --workers 3 \
+    --hosts nowhere:2 --run-dir "$TMP/x8"
+unset OMPI_MCA_plm_rsh_agent
 expect 5 "is not empty" "$COHORT" train --workers 2 --run-dir "$TMP/one"
 expect 7 "mpirun is not there" env PATH=/nowhere "$COHORT" train --workers 2 --run-dir "$TMP/x5"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 under=(mpirun -q --oversubscribe --bind-to none)
 expect 2 "--workers 3, but 2 were started" "${under[@]}" -n 2 "$COHORT" train --workers 3 \
     --run-dir "$TMP/x6"
+expect 2 "--workers 2, but mpirun started 1" "${under[@]}" -n 1 "$COHORT" train --workers 2 \
+    --run-dir "$TMP/x6"
+# Another program: the same one, but for the commit that it names.
+commit=$("$COHORT" doctor | sed -n "s/^ *cohort .*(\\([0-9a-f]\\{12\\}\\).*/\\1/p")
+[ -z "$commit" ] || sed "s/$commit/0${commit:1:10}x/g" "$COHORT" >"$TMP/other"
+# A build with changes that are not committed is known by its file.
+"$COHORT" doctor | grep -q "(.*dirty)\|(unknown)" && (cat "$COHORT" && echo changed) >"$TMP/other"
+chmod +x "$TMP/other"
+expect 2 "runs another program than rank 0: cohort" "${under[@]}" -n 1 "$COHORT" train \
+    --run-dir "$TMP/x7" : -n 1 "$TMP/other" train --run-dir "$TMP/x7"
 expect 2 "has other settings than rank 0: 'lr: 0.02'" "${under[@]}" -n 1 "$COHORT" train \
     --run-dir "$TMP/x7" : -n 1 "$COHORT" train --lr 0.02 --run-dir "$TMP/x7"
 expect 0 "run folder" "${under[@]}" -n 2 "$COHORT" train --max-steps 3 --no-evaluate \

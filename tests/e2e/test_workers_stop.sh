@@ -42,6 +42,31 @@ for signal in INT TERM; do
     expect 0 "test accuracy" "$COHORT" eval "$TMP/$signal"
 done
 
+# A second signal ends them at once; where all is saved by then, it is as if there were none.
+for pause in 0 0.02 0.1 0.3 0.5; do
+    start "twice$pause"
+    kill -INT $pid
+    sleep $pause
+    kill -INT $pid 2>/dev/null
+    wait $pid
+    code=$?
+    status=$(cat "$TMP/twice$pause/status")
+    [[ $status-$code = preempted-75 || $status-$code = failed-143 ]] ||
+        fail "exit $code, status $status, the second signal after $pause s: $(cat "$TMP/out")"
+    grep -q "mpirun" "$TMP/out" && fail "mpirun speaks: $(cat "$TMP/out")"
+    [ $code = 75 ] || grep -q "ended at once" "$TMP/out" || fail "no word: $(cat "$TMP/out")"
+    [ ! -e "/dev/shm/cohort-job-$pid" ] || fail "left behind: /dev/shm/cohort-job-$pid"
+done
+
+# mpirun ends where nobody reads its output any more; that is said, and no restart tries it again.
+("$COHORT" train --workers 2 --epochs 100000 --train-split 0.02 --no-evaluate --max-restarts 2 \
+    --run-dir "$TMP/unread" 2>"$TMP/out"
+    echo $? >"$TMP/code") | head -1 >"$TMP/head"
+grep -q "training lenet5" "$TMP/head" || fail "nothing was read: $(cat "$TMP/out")"
+[ "$(cat "$TMP/code")" = 4 ] || fail "exit $(cat "$TMP/code") of a run that nobody reads"
+grep -q "nobody reads the standard output any more" "$TMP/out" || fail "$(cat "$TMP/out")"
+grep -q "mpirun: SIGPIPE\|restart 1" "$TMP/out" && fail "mpirun speaks: $(cat "$TMP/out")"
+
 start killed_rank
 kill -KILL "${ranks[0]}"
 ended 4
@@ -60,9 +85,12 @@ kill -KILL "$pid"
 ended 137
 start hung --deadline 2
 kill -STOP "${ranks[1]}"
+sleep 4
+kill -CONT "${ranks[1]}" 2>/dev/null # who comes back does not take the others for lost
 ended 4
 grep -q "rank 1 ($(hostname)) was waited for in step .* for 2 s; it was last seen" "$TMP/out" ||
     fail "who hung: $(cat "$TMP/out")"
+grep -q "rank 1 .* waited 2 s for" "$TMP/out" && fail "it blames others: $(cat "$TMP/out")"
 grep -q failed "$TMP/hung/status" || fail "status: $(cat "$TMP/hung/status")"
 # While they are being started there is no step to finish: the first signal ends them (143: it came
 # before the program was there).
@@ -78,12 +106,22 @@ for hundredths in 03 05 06 07 09 12; do
         fail "stopped after 0.$hundredths s: exit $code: $(cat "$TMP/out")"
     [ ! -e "/dev/shm/cohort-job-$pid" ] || fail "/dev/shm/cohort-job-$pid is left behind"
 done
-# Slow, but not lost.
-start slow --deadline 20
-kill -STOP "${ranks[1]}"
-sleep 2
-kill -CONT "${ranks[1]}"
-sleep 1
-kill -INT $pid
-ended 75
+# Slow, but not lost: named, whichever it is, and by messages as in shared memory.
+for way in "0 --shared-memory" "1 --shared-memory" "1 --no-shared-memory"; do
+    rank=${way%% *}
+    start "slow${way// /}" --deadline 6 ${way#* }
+    kill -STOP "${ranks[$rank]}"
+    for _ in $(seq 50); do
+        grep -q "is slow" "$TMP/out" && break
+        sleep 0.1
+    done
+    kill -CONT "${ranks[$rank]}"
+    sleep 1
+    kill -INT $pid
+    ended 75
+    grep -qE "warning: rank $rank \($(hostname)\) is slow: the others have waited [34] s for it in \
+step [0-9]+ \([a-z]+\); it is in step [0-9]+ \([a-z]+\), stopped by a signal" "$TMP/out" ||
+        fail "who is slow, $way: $(cat "$TMP/out")"
+    grep -q "WARNING - rank $rank " "$TMP"/slow"${way// /}"/log*.txt || fail "not in the log: $way"
+done
 finish

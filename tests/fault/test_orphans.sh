@@ -123,4 +123,20 @@ for _ in $(seq 200); do
 done
 kill -KILL "$pid"
 gone 137
+# What looks like a dead job's folder but is a link, or another user's, is left alone.
+link=/dev/shm/cohort-job-$((1 << 23 | $$))
+dead=/dev/shm/cohort-job-$((1 << 24 | $$))
+alien=/dev/shm/cohort-job-$((1 << 25 | $$))
+mkdir -p "$TMP/precious" "$dead/inner"
+echo kept >"$TMP/precious/file"
+ln -s "$TMP/precious" "$link"
+ln -s "$TMP/precious" "$dead/inner/link"
+[ "$(id -u)" = 0 ] && mkdir "$alien" && chown 65534 "$alien"
+start links --workers 2 --max-steps 3 --no-evaluate
+gone 0
+[ -s "$TMP/precious/file" ] || fail "a link in /dev/shm was followed"
+[ -L "$link" ] || fail "$link, which is no folder, was removed"
+[ ! -e "$dead" ] || fail "$dead was not swept"
+[ "$(id -u)" != 0 ] || [ -d "$alien" ] || fail "$alien, another user's, was removed"
+rm -rf "$link" "$dead" "$alien"
 finish

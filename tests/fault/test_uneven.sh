@@ -37,4 +37,20 @@ uneven many pad --partition dirichlet --dirichlet-alpha 0.3
 uneven dealt pad --partition sampler
 [ $((samples_told % 3)) -ne 0 ] || fail "three workers can be dealt $samples_told samples evenly"
 uneven pieces drop --partition dataset
+# What was dealt adds up to all samples, before some are repeated or left out; the sums say so.
+for rule in "pad dirichlet" "drop dirichlet" "pad labels" "pad shard"; do
+    "$COHORT" data partition --workers 5 --train-split 0.0501 --uneven ${rule% *} \
+        --partition ${rule#* } >"$TMP/table" || fail "no table of $rule"
+    awk '
+        $1 ~ /^[0-9]+$/ && NF == 13 {
+            all += $2; dealt += $3; row = 0
+            for (i = 4; i <= NF; i++) row += $i
+            if (row != $2) bad = 1
+        }
+        $1 == "all" { sums = $2 == all && $3 == dealt && $2 != $3 }
+        $1 == "all" && /repeat/ { for (i = 4; i <= NF; i++) if ($i == all - dealt) told = 1 }
+        $1 == "all" && /left out/ { told = $4 == dealt - all }
+        END { exit bad || !sums || !told || dealt != 3006 }' "$TMP/table" ||
+        fail "the table of $rule: $(cat "$TMP/table")"
+done
 finish

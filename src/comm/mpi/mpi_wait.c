@@ -120,10 +120,11 @@ static co_status test_one(co_request *request, bool *done, co_error *err)
     return CO_OK;
 }
 
-static co_status wait_one(co_comm *comm, co_request *request, uint64_t start_ns, co_error *err)
+static co_status wait_one(co_comm *comm, co_request *request, co_wait *wait, co_error *err)
 {
     enum { TESTS_BEFORE_YIELD = 100, TESTS_BETWEEN_LOOKS = 256 };
     bool done = false;
+
     for (unsigned tests = 1;; tests++) {
         co_status status = test_one(request, &done, err);
         if (status != CO_OK) {
@@ -137,10 +138,9 @@ static co_status wait_one(co_comm *comm, co_request *request, uint64_t start_ns,
         }
         sched_yield(); /* on a busy machine a long time: hence the look at the clock each time */
         if (tests % TESTS_BETWEEN_LOOKS == 0) {
-            CO_TRY(co_mpi_look(comm, start_ns, err));
+            CO_TRY(co_mpi_look(comm, wait->begin_ns, err));
         }
-        if (comm->deadline > 0.0 &&
-            (double)(co_clock_ns(&comm->clock) - start_ns) > comm->deadline * 1e9) {
+        if (co_comm_wait_looks(comm, wait, request->peer)) {
             return co_mpi_late(comm, request->peer, err);
         }
     }
@@ -148,9 +148,9 @@ static co_status wait_one(co_comm *comm, co_request *request, uint64_t start_ns,
 
 co_status co_mpi_wait(co_comm *comm, co_request *requests, int count, co_error *err)
 {
-    uint64_t start_ns = co_clock_ns(&comm->clock);
+    co_wait wait = co_comm_wait_begin(comm);
     for (int i = 0; i < count; i++) {
-        CO_TRY(wait_one(comm, &requests[i], start_ns, err));
+        CO_TRY(wait_one(comm, &requests[i], &wait, err));
     }
     return CO_OK;
 }

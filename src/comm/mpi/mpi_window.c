@@ -218,11 +218,10 @@ static co_status compare(const mpi_window *own, const arrival *other, co_error *
                    comm->names[comm->rank]);
 }
 
-static co_status wait_for(const mpi_window *own, const arrival *other, uint64_t start_ns,
-                          co_error *err)
+static co_status wait_for(const mpi_window *own, const arrival *other, co_wait *wait, co_error *err)
 {
     enum { SPINS_BEFORE_YIELD = 2000 };
-    const co_comm *comm = own->base.comm;
+    co_comm *comm = own->base.comm;
     for (unsigned spins = 0;
          atomic_load_explicit(&other->count, memory_order_acquire) < own->barriers; spins++) {
         if (spins < SPINS_BEFORE_YIELD) {
@@ -235,8 +234,7 @@ static co_status wait_for(const mpi_window *own, const arrival *other, uint64_t 
         if (spins % SPINS_BEFORE_YIELD == 0) {
             CO_TRY(co_comm_check(comm, 0, comm->size, err));
         }
-        if (comm->deadline > 0.0 &&
-            (double)(co_clock_ns(&comm->clock) - start_ns) > comm->deadline * 1e9) {
+        if (co_comm_wait_looks(comm, wait, atomic_load(&other->rank))) {
             return late(own, err);
         }
     }
@@ -251,9 +249,9 @@ co_status co_mpi_window_barrier(co_window *window, co_error *err)
     own->barriers++;
     atomic_store_explicit(&mine->steps[own->barriers % 2], comm->step, memory_order_relaxed);
     atomic_store_explicit(&mine->count, own->barriers, memory_order_release);
-    uint64_t start_ns = co_clock_ns(&comm->clock);
+    co_wait wait = co_comm_wait_begin(comm);
     for (int i = 0; i < window->parts; i++) {
-        CO_TRY(wait_for(own, own->arrivals[i], start_ns, err));
+        CO_TRY(wait_for(own, own->arrivals[i], &wait, err));
     }
     return CO_OK;
 }
