@@ -47,9 +47,9 @@ ours() {
     [[ $model != resnet18 ]] || model=resnet
     [[ -z ${4:-} ]] || on=(taskset -c "$4")
     rm -rf "$run"
-    "${on[@]}" "$cohort" train --model "$model" --dataset npy --dataset-dir "$folder/$1" --batch-size "$2" \
-        --workers "$3" --threads 1 --loader-threads 0 --lr 0.001 --epochs 100000 --no-evaluate \
-        --no-save-model --log-interval "${every[$1]}" --max-minutes \
+    "${on[@]}" "$cohort" train --model "$model" --dataset npy --dataset-dir "$folder/$1" \
+        --batch-size "$2" --workers "$3" --threads 1 --loader-threads 0 --lr 0.001 \
+        --epochs 100000 --no-evaluate --no-save-model --log-interval "${every[$1]}" --max-minutes \
         "$(awk -v s="$seconds" 'BEGIN { print s / 60 }')" --run-dir "$run" --quiet \
         >"$run.out" 2>&1 || [[ $? == 75 ]] || {
         cat "$run.out" >&2
@@ -96,15 +96,19 @@ for step in ${MODELS:-lenet5:64 resnet18:32}; do
 done >"$folder/rates"
 
 # ratio A B: the median of a round's column A to its column B
-ratio() { awk -v s="$step" -v a="$1" -v b="$2" '$1 == s { print $a / $b }' "$folder/rates" | median; }
+ratio() {
+    awk -v s="$step" -v a="$1" -v b="$2" '$1 == s { print $a / $b }' "$folder/rates" | median
+}
 
-printf '%-12s %9s %9s %9s %9s %8s %8s %8s\n' "model:batch" one "$workers workers" apart DDP "to one" \
-    "to apart" "to DDP"
+printf '%-12s %9s %9s %9s %9s %8s %8s %8s\n' "model:batch" one "$workers workers" apart DDP \
+    "to one" "to apart" "to DDP"
 for step in ${MODELS:-lenet5:64 resnet18:32}; do
     for column in 2 3 4 5; do
         awk -v s="$step" -v c=$column '$1 == s { print $c }' "$folder/rates" | median
     done | paste -sd' ' >"$folder/medians"
     awk -v s="$step" -v a="$(ratio 3 2)" -v b="$(ratio 3 4)" -v c="$(ratio 3 5)" \
-        '{ printf "%-12s %9.0f %9.0f %9.0f %9.1f %8.2f %8.2f %8.2f\n", s, $1, $2, $3, $4, a, b, c }' \
-        "$folder/medians"
+        '{
+            printf "%-12s %9.0f %9.0f %9.0f %9.1f ", s, $1, $2, $3, $4
+            printf "%8.2f %8.2f %8.2f\n", a, b, c
+        }' "$folder/medians"
 done
