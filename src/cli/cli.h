@@ -61,10 +61,12 @@ int co_cli_run_folder(const co_settings *settings, char *out, size_t size);
  * buffer. */
 const char *co_cli_results_folder(const co_settings *settings, char *buffer, size_t size);
 
-/* Catches SIGINT and SIGTERM: the first is only noted in the returned flag, so that the step
- * under way can be finished; a second one ends the program at once. Ignores SIGPIPE, and SIGXFSZ
- * so that a file that may not grow is a failed write. */
+/* Catches SIGINT, SIGTERM and SIGHUP: the first is only noted in the returned flag, so that the
+ * step under way can be finished; a second one ends the program at once, unless it is a hangup.
+ * Ignores SIGPIPE, and SIGXFSZ so that a file that may not grow is a failed write. */
 const atomic_int *co_cli_catch_signals(void);
+/* false under nohup: a lost terminal is to be nothing. */
+bool co_cli_minds_hangup(void);
 /* They end the process again: for what cannot stop in good order. */
 void co_cli_leave_signals(void);
 

@@ -33,6 +33,9 @@ co_status co_launch_block_signals(co_launch *launch, co_error *err)
     sigaddset(&ours, SIGTERM);
     sigaddset(&ours, SIGUSR1);
     sigaddset(&ours, SIGCHLD);
+    if (co_cli_minds_hangup()) {
+        sigaddset(&ours, SIGHUP);
+    }
     sigprocmask(SIG_BLOCK, &ours, NULL);                                    /* they are read */
     if (launch->cli->stop != NULL && atomic_load(launch->cli->stop) != 0) { /* it came before */
         return co_fail(err, CO_STOPPED, "stopped by a signal before the workers began");
@@ -51,13 +54,14 @@ static void unblock_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* How often the user asked to stop since the last call. */
+/* How often the user asked to stop since the last call. A terminal that is lost asks once. */
 static int read_signals(const co_launch *launch)
 {
     struct signalfd_siginfo info;
     int asked = 0;
     while (read(launch->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-        asked += info.ssi_signo != SIGCHLD;
+        const bool again = info.ssi_signo == SIGHUP && launch->asked + asked > 0;
+        asked += info.ssi_signo != SIGCHLD && !again;
     }
     return asked;
 }

@@ -281,6 +281,9 @@ static co_status hear_signal(follower *f, co_error *err)
                    ? tell_end(f, status, err)
                    : CO_OK;
     }
+    if (f->asked_to_stop && one.ssi_signo == SIGHUP) {
+        return CO_OK; /* a lost terminal may say so twice */
+    }
     if (f->asked_to_stop) {
         err->text[0] = '\0';
         return (co_status)(128 + one.ssi_signo);
@@ -363,6 +366,9 @@ static co_status open_signals(follower *f, co_error *err)
     sigaddset(&ours, SIGINT);
     sigaddset(&ours, SIGTERM);
     sigaddset(&ours, SIGCHLD);
+    if (co_cli_minds_hangup()) {
+        sigaddset(&ours, SIGHUP);
+    }
     sigprocmask(SIG_BLOCK, &ours, NULL);
     f->signals = signalfd(-1, &ours, SFD_CLOEXEC);
     return f->signals >= 0 ? CO_OK

@@ -13,6 +13,13 @@ static void on_signal(int number)
     }
 }
 
+/* A lost terminal may say so twice, to this process and to its group: that is one wish. */
+static void on_hangup(int number)
+{
+    int none = 0;
+    (void)atomic_compare_exchange_strong(&stop_signal, &none, number);
+}
+
 static void set_handler(int number, void (*handler)(int))
 {
     struct sigaction action = {.sa_handler = handler};
@@ -21,8 +28,17 @@ static void set_handler(int number, void (*handler)(int))
     sigaction(number, &action, NULL);
 }
 
+bool co_cli_minds_hangup(void)
+{
+    struct sigaction action;
+    return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler != SIG_IGN;
+}
+
 const atomic_int *co_cli_catch_signals(void)
 {
+    if (co_cli_minds_hangup()) {
+        set_handler(SIGHUP, on_hangup);
+    }
     set_handler(SIGINT, on_signal);
     set_handler(SIGTERM, on_signal);
     set_handler(SIGUSR1, on_signal); /* Slurm's, mpirun's and the front process's: see launch.h */
@@ -33,6 +49,9 @@ const atomic_int *co_cli_catch_signals(void)
 
 void co_cli_leave_signals(void)
 {
+    if (co_cli_minds_hangup()) {
+        set_handler(SIGHUP, SIG_DFL);
+    }
     set_handler(SIGINT, SIG_DFL);
     set_handler(SIGTERM, SIG_DFL);
     set_handler(SIGUSR1, SIG_DFL);

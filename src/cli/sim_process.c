@@ -17,6 +17,9 @@ static sigset_t signals_to_read(void)
     sigaddset(&ours, SIGTERM);
     sigaddset(&ours, SIGUSR1);
     sigaddset(&ours, SIGCHLD);
+    if (co_cli_minds_hangup()) {
+        sigaddset(&ours, SIGHUP);
+    }
     return ours;
 }
 
@@ -50,7 +53,9 @@ static co_sim_ended wait_for(pid_t child, const sigset_t *ours)
     int status = 0;
     while (waitpid(child, &status, WNOHANG) == 0) {
         int caught = sigtimedwait(ours, NULL, &tick);
-        if (caught > 0 && caught != SIGCHLD) {
+        const bool again = caught == SIGHUP &&
+                           ended.asked > 0; /* a lost terminal may say so twice */
+        if (caught > 0 && caught != SIGCHLD && !again) {
             number = caught;
             (void)kill(child, ended.asked == 0 ? SIGTERM : SIGKILL);
             ended.asked++;

@@ -527,6 +527,10 @@ static co_status open_checkpoints(train_command *t, co_error *err)
     if (t->continued && t->progress.step > 0) {
         co_checkpoints_loaded(t->checkpoints);
     }
+    if (t->continued && t->rundir != NULL) {
+        CO_TRY(co_checkpoint_set_aside(options.files, folder, t->progress.step, options.announcer,
+                                       err));
+    }
     if (settings->saves_per_epoch == 0 || t->rundir == NULL) {
         return CO_OK;
     }

@@ -74,6 +74,11 @@ CO_MUST_CHECK co_status co_checkpoint_newest(const char *folder, bool fall_back,
                                              co_error *err);
 /* This one, verified. */
 CO_MUST_CHECK co_status co_checkpoint_open(const char *path, co_committed **out, co_error *err);
+/* A run goes on from `step`: checkpoints of a later one belong to a course that was given up. They
+ * get the name step-....old, by which nothing finds them but a user, in place of earlier such. */
+CO_MUST_CHECK co_status co_checkpoint_set_aside(const co_files *files, const char *folder,
+                                                uint64_t step, const co_announcer *announcer,
+                                                co_error *err);
 /* Removes checkpoints older than `step` but for the `keep` newest of them, and leftovers. */
 CO_MUST_CHECK co_status co_checkpoint_prune(const co_files *files, const char *folder,
                                             uint64_t step, int keep, co_error *err);

@@ -151,6 +151,43 @@ static co_status remove_checkpoint(const co_files *files, const char *path, co_e
     return co_file_remove_folder(files, temp, err);
 }
 
+static co_status set_aside(const co_files *files, const char *path, const co_announcer *announcer,
+                           co_error *err)
+{
+    char old[PATH_SIZE];
+    int length = snprintf(old, sizeof(old), "%s.old", path);
+    if (length < 0 || length >= PATH_SIZE) {
+        return co_fail(err, CO_FILE, "%s: the path is too long", path);
+    }
+    CO_TRY(co_file_remove_folder(files, old, err));
+    if (files->rename(files->context, path, old) != 0) {
+        return co_fail_errno(err, CO_FILE, errno, "cannot rename %s", path);
+    }
+    co_announce_note(announcer, CO_LEVEL_WARNING,
+                     "%s is of a later step than the one the run goes on from: it is %s.old now",
+                     path, strrchr(path, '/') + 1);
+    return CO_OK;
+}
+
+co_status co_checkpoint_set_aside(const co_files *files, const char *folder, uint64_t step,
+                                  const co_announcer *announcer, co_error *err)
+{
+    struct dirent **names = NULL;
+    int count = 0;
+    CO_TRY(list(folder, &names, &count, err));
+    co_status status = CO_OK;
+    for (int i = 0; i < count && status == CO_OK; i++) {
+        uint64_t other = 0;
+        char path[PATH_SIZE];
+        if (parse_name(names[i]->d_name, &other) && other > step) {
+            status = join(path, folder, names[i]->d_name, err);
+            status = status == CO_OK ? set_aside(files, path, announcer, err) : status;
+        }
+    }
+    free_names(names, count);
+    return status;
+}
+
 static co_status prune_names(const co_files *files, const char *folder, struct dirent **names,
                              int count, uint64_t step, int keep, co_error *err)
 {

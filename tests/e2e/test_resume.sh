@@ -57,6 +57,22 @@ train "$TMP/branch" --resume-from "$TMP/crash/checkpoints/step-000048" || fail "
 cmp -s "$TMP/whole/model.safetensors" "$TMP/branch/model.safetensors" || fail "branch: weights"
 [ -e "$TMP/crash/model.safetensors" ] && fail "the run that is resumed elsewhere was changed"
 
+# Back to an older checkpoint: those after it are set aside, so that a run that dies before its next
+# checkpoint goes on from the one that was chosen, with the metrics that were cut there.
+train "$TMP/back" --checkpoint-every 16 --keep-last 9 || fail "$(cat "$TMP/out")"
+last=$(basename "$(latest "$TMP/back")")
+for try in 1 2; do
+    "$COHORT" train --resume "$TMP/back/checkpoints/step-000016" --crash-at-step 30 --quiet \
+        >"$TMP/out" 2>&1
+    [ $? -eq 1 ] || fail "back, try $try: $(cat "$TMP/out")"
+    [ "$(latest "$TMP/back")" = "$TMP/back/checkpoints/$last.old" ] ||
+        fail "back, try $try: $(ls "$TMP/back/checkpoints")"
+done
+expect 0 "run folder" "$COHORT" train --resume "$TMP/back"
+grep -q "step-000048 is of a later step than the one the run goes on from" "$TMP/back/log.txt" ||
+    fail "back: $(tail -5 "$TMP/back/log.txt")"
+same "back to an older checkpoint" "$TMP/whole" "$TMP/back"
+
 # auto without a checkpoint begins; a finished run without one is not run over.
 train "$TMP/new" --resume auto || fail "auto, new: $(cat "$TMP/out")"
 same "auto, new" "$TMP/whole" "$TMP/new"

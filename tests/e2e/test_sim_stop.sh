@@ -48,7 +48,7 @@ preempted() {
     [ ! -e "$dir/lock" ] || fail "$dir: the lock is still there"
 }
 
-for signal in INT TERM; do
+for signal in INT TERM HUP; do
     start $signal --workers 4 --epochs 1000
     kill -$signal $pid
     ended 75

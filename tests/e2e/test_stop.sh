@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# SIGINT and SIGTERM: the step is finished, everything is saved, exit 75.
+# SIGINT, SIGTERM, a lost terminal (SIGHUP): the step is finished, everything is saved, exit 75.
 . tests/e2e/lib.sh
 
-for signal in INT TERM; do
+for signal in INT TERM HUP; do
     dir="$TMP/$signal"
     "$COHORT" train --epochs 1000 --run-dir "$dir" --quiet --loader-threads 2 >"$TMP/out" 2>&1 &
     pid=$!
@@ -19,6 +19,18 @@ for signal in INT TERM; do
     expect 0 "test accuracy" "$COHORT" eval "$dir"
     [ ! -e "$dir/lock" ] || fail "the lock is still there"
 done
+
+# Under nohup a lost terminal is nothing.
+(trap '' HUP && exec "$COHORT" train --max-steps 400 --no-evaluate --quiet --run-dir "$TMP/nohup") \
+    >"$TMP/out" 2>&1 &
+pid=$!
+for _ in $(seq 600); do
+    [ -s "$TMP/nohup/lock" ] && break
+    sleep 0.1
+done
+kill -HUP $pid
+wait $pid || fail "exit $? after SIGHUP under nohup: $(cat "$TMP/out")"
+grep -q finished "$TMP/nohup/status" || fail "status under nohup: $(cat "$TMP/nohup/status")"
 
 # A second signal ends the program at once.
 "$COHORT" train --model cnn1 --batch-size 4096 --threads 1 --epochs 9 --quiet \

@@ -34,9 +34,10 @@ ended() {
     fail "left behind: processes '$left', $(ls -d "$folder" 2>/dev/null)"
 }
 
-for signal in INT TERM; do
+for signal in INT TERM HUP; do
     start "$signal"
     kill -$signal $pid
+    [ $signal = HUP ] && kill -HUP $pid # a lost terminal may say so twice
     ended 75
     grep -q preempted "$TMP/$signal/status" || fail "status: $(cat "$TMP/$signal/status")"
     expect 0 "test accuracy" "$COHORT" eval "$TMP/$signal"
