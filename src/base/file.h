@@ -25,7 +25,8 @@ typedef struct co_files {
     int (*unlink)(void *context, const char *path);
     int (*mkdir)(void *context, const char *path, mode_t mode);
     int (*rmdir)(void *context, const char *path);
-    void *context; /* handed to each function */
+    void (*progress)(void *context); /* a part of a long reading is done; NULL: nobody is told */
+    void *context;                   /* handed to each function */
 } co_files;
 
 extern const co_files co_files_system;

@@ -20,10 +20,12 @@ static void warn_of_crowd(const co_launch *launch)
     }
     if (launch->hosts == NULL && launch->workers <= co_cpu_count() &&
         launch->workers > co_cpu_count() / threads) {
-        (void)fprintf(stderr,
-                      "cohort: warning: %d workers with %d threads each share %d processor%s: they "
-                      "slow each other down\n",
-                      launch->workers, threads, co_cpu_count(), co_cpu_count() == 1 ? "" : "s");
+        (void)fprintf(
+            stderr,
+            "cohort: warning: %d worker%s with %d threads each share %d processor%s: they "
+            "slow each other down\n",
+            launch->workers, launch->workers == 1 ? "" : "s", threads, co_cpu_count(),
+            co_cpu_count() == 1 ? "" : "s");
     }
     if (launch->hosts != NULL && launch->workers > co_conf_places(launch->hosts)) {
         (void)fprintf(

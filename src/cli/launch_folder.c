@@ -190,8 +190,16 @@ co_status co_launch_open_folder(co_launch *launch, co_error *err)
     (void)snprintf(launch->folder, sizeof(launch->folder), SHM_FOLDER "/" JOB_PREFIX "%ld",
                    (long)getpid());
     sweep_unheld(launch->folder); /* of a process that had this number before */
-    if (mkdir(launch->folder, 0700) != 0) {
-        return co_fail_errno(err, CO_UNSUPPORTED, errno,
+    const int error = mkdir(launch->folder, 0700) != 0 ? errno : 0;
+    if (error == EEXIST) {
+        return co_fail(
+            err, CO_UNSUPPORTED,
+            "%s is another job's: another user's, or one in a container that shares " SHM_FOLDER
+            "; try again, or remove it if that job is gone",
+            launch->folder);
+    }
+    if (error != 0) {
+        return co_fail_errno(err, CO_UNSUPPORTED, error,
                              "several workers need shared memory: cannot make %s", launch->folder);
     }
     launch->held = co_launch_hold(launch->folder);

@@ -143,21 +143,25 @@ void co_launch_look(const co_launch *launch, co_look *look)
         look->in_step = computes(launch);
         look->still = 0.0;
         look->stopped = 0.0;
-        if (look->first_step == 0) {
-            look->first_step = co_launch_furthest_step(launch);
-        }
         return;
     }
     look->still += look->seconds;
     look->stopped = all_stopped(launch) ? look->stopped + look->seconds : 0.0;
 }
 
+/* Which may last long. */
+static bool is_past_first_step(const co_launch *launch)
+{
+    const co_pulse *pulse = co_launch_pulse_of(launch, 0);
+    const uint64_t first = pulse != NULL ? atomic_load(&pulse->first) : 0;
+    return first > 0 && atomic_load(&pulse->step) > first;
+}
+
 bool co_launch_hangs(const co_launch *launch, const co_look *look, co_ended *out)
 {
     const double deadline = launch->cli->conf.values.deadline;
     const bool stopped = look->stopped >= deadline;
-    const bool hangs = launch->workers == 1 && look->in_step && look->first_step > 0 &&
-                       co_launch_furthest_step(launch) > look->first_step &&
+    const bool hangs = launch->workers == 1 && look->in_step && is_past_first_step(launch) &&
                        look->still >= fmax(deadline, much_longer * look->longest);
     if (deadline <= 0.0 || launch->hosts != NULL || (!stopped && !hangs)) {
         return false;

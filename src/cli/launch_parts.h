@@ -57,7 +57,8 @@ typedef struct co_launch {
     pid_t watcher;
     int leash; /* the watcher sees it close when we end */
     int signals;
-    int asked; /* how often the user asked to stop */
+    int asked;    /* how often the user asked to stop */
+    bool hung_up; /* at last by a lost terminal */
     co_ear ear;
     int restarts;
     char reasons[CO_LAUNCH_LINE];
@@ -94,7 +95,6 @@ typedef struct co_look {
     double still;    /* seconds without a change */
     double stopped;  /* seconds that all workers have been stopped by a signal */
     double longest;  /* that a part of a step took */
-    unsigned long long first_step;
 } co_look;
 
 /* launch_folder.c */

@@ -54,14 +54,17 @@ static void unblock_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* How often the user asked to stop since the last call. A terminal that is lost asks once. */
-static int read_signals(const co_launch *launch)
+/* How often the user asked to stop since the last call: a lost terminal (see signals.c) once. */
+static int read_signals(co_launch *launch)
 {
     struct signalfd_siginfo info;
     int asked = 0;
     while (read(launch->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-        const bool again = info.ssi_signo == SIGHUP && launch->asked + asked > 0;
-        asked += info.ssi_signo != SIGCHLD && !again;
+        if (info.ssi_signo != SIGCHLD) {
+            const bool hangup = info.ssi_signo == SIGHUP;
+            asked += hangup ? launch->asked + asked == 0 : !launch->hung_up;
+            launch->hung_up = hangup;
+        }
     }
     return asked;
 }

@@ -125,9 +125,10 @@ static void judge_asked(const co_launch *launch, const co_ended *ended, co_verdi
                         co_text *text)
 {
     out->told = co_launch_run_preempted(launch);
-    out->status = out->told           ? CO_STOPPED
-                  : ended->code > 128 ? (co_status)ended->code
-                                      : (co_status)(128 + SIGTERM);
+    out->status = out->told                        ? CO_STOPPED
+                  : co_launch_failure(launch) != 0 ? (co_status)co_launch_failure(launch)
+                  : ended->code > 128              ? (co_status)ended->code
+                                                   : (co_status)(128 + SIGTERM);
     co_text_put(text, "the workers were ended at once, before they had saved their last steps");
 }
 
@@ -153,8 +154,7 @@ void co_launch_judge(co_launch *launch, const co_ended *ended, co_verdict *out)
         co_text_put(&text, "stopped by a signal before the workers began");
     } else if (ended->code == 0) {
         out->told = true;
-    } else if (launch->asked > 1 ||
-               (launch->asked > 0 && by_signal && co_launch_run_preempted(launch))) {
+    } else if (launch->asked > 1 || (launch->asked > 0 && co_launch_run_preempted(launch))) {
         judge_asked(launch, ended, out, &text);
     } else if (launch->ear.unread) { /* mpirun may crash as it ends for that */
         out->status = CO_PEER;

@@ -32,6 +32,7 @@ typedef struct follower {
     pid_t watcher;
     int watched;        /* the watcher sees it close when we end */
     bool asked_to_stop; /* once, by a signal */
+    bool hung_up;       /* the last one was that of a lost terminal */
 } follower;
 
 static bool stopped(const follower *f)
@@ -281,8 +282,10 @@ static co_status hear_signal(follower *f, co_error *err)
                    ? tell_end(f, status, err)
                    : CO_OK;
     }
-    if (f->asked_to_stop && one.ssi_signo == SIGHUP) {
-        return CO_OK; /* a lost terminal may say so twice */
+    const bool again = f->asked_to_stop && (one.ssi_signo == SIGHUP || f->hung_up);
+    f->hung_up = one.ssi_signo == SIGHUP;
+    if (again) { /* of a lost terminal: see signals.c */
+        return CO_OK;
     }
     if (f->asked_to_stop) {
         err->text[0] = '\0';

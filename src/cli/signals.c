@@ -8,12 +8,14 @@ static atomic_int stop_signal;
 
 static void on_signal(int number)
 {
-    if (atomic_exchange(&stop_signal, number) != 0) {
+    const int before = atomic_exchange(&stop_signal, number);
+    if (before != 0 && before != SIGHUP) {
         _exit(128 + number); /* the second time: now */
     }
 }
 
-/* A lost terminal may say so twice, to this process and to its group: that is one wish. */
+/* A lost terminal may say so twice, to this process and to its group, and a session that ends adds
+ * SIGTERM: that is one wish. */
 static void on_hangup(int number)
 {
     int none = 0;

@@ -8,12 +8,13 @@
 
 enum { MOST = 64 << 20, NAME_SIZE = 256 };
 
-/* Whether the platform may have a host of this name: those of a <cluster> are counted, not named.
- */
+/* Whether the platform may have a host of this name: those of a <cluster> or <cabinet> are counted,
+ * not named, and a platform in C++ names none. */
 static bool may_have(const char *platform, const char *name)
 {
     const size_t length = strlen(name);
-    bool found = strstr(platform, "<cluster") != NULL;
+    bool found = strstr(platform, "<cluster") != NULL || strstr(platform, "<cabinet") != NULL ||
+                 platform[strspn(platform, " \t\r\n\xef\xbb\xbf")] != '<';
     for (const char *at = strstr(platform, name); at != NULL && !found; at = strstr(at + 1, name)) {
         const char quote = at > platform ? at[-1] : ' ';
         found = (quote == '"' || quote == '\'') && at[length] == quote;

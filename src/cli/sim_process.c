@@ -49,13 +49,17 @@ static co_sim_ended wait_for(pid_t child, const sigset_t *ours)
 {
     static const struct timespec tick = {.tv_nsec = 500000000};
     co_sim_ended ended = {0};
+    bool hung_up = false;
     int number = 0;
     int status = 0;
     while (waitpid(child, &status, WNOHANG) == 0) {
         int caught = sigtimedwait(ours, NULL, &tick);
-        const bool again = caught == SIGHUP &&
-                           ended.asked > 0; /* a lost terminal may say so twice */
-        if (caught > 0 && caught != SIGCHLD && !again) {
+        if (caught <= 0 || caught == SIGCHLD) {
+            continue;
+        }
+        const bool again = ended.asked > 0 && (caught == SIGHUP || hung_up);
+        hung_up = caught == SIGHUP;
+        if (!again) { /* of a lost terminal: see signals.c */
             number = caught;
             (void)kill(child, ended.asked == 0 ? SIGTERM : SIGKILL);
             ended.asked++;

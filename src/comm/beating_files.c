@@ -72,6 +72,11 @@ static int beating_rmdir(void *context, const char *path)
     return result;
 }
 
+static void beating_progress(void *context)
+{
+    beat_if(context, true);
+}
+
 void co_beating_files_open(const co_files *under, co_pulse *pulse, co_beating_files *out)
 {
     *out = (co_beating_files){
@@ -85,6 +90,7 @@ void co_beating_files_open(const co_files *under, co_pulse *pulse, co_beating_fi
                 .unlink = beating_unlink,
                 .mkdir = beating_mkdir,
                 .rmdir = beating_rmdir,
+                .progress = beating_progress,
                 .context = out,
             },
         .under = under,

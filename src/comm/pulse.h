@@ -34,7 +34,7 @@ typedef struct co_pulse {
     _Atomic int pid;                            /* 0: no rank here has joined */
     _Atomic int ended;                          /* mpirun ended it: it did not die first */
     _Atomic uint64_t beats; /* grows while a phase that may last long gets on; any thread */
-    uint64_t unused;
+    _Atomic uint64_t first; /* step that this start of it began with; 0: not yet */
     co_pulse_call calls[CO_PULSE_CALLS]; /* number n at n % CO_PULSE_CALLS */
     char host[CO_HOST_NAME_SIZE];        /* written before pid */
 } co_pulse;

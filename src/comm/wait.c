@@ -1,5 +1,5 @@
 /* Waiting for other ranks: how long it has lasted, and who is told when that is long. */
-#include <stdio.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "comm/comm.h"
@@ -23,12 +23,36 @@ static bool is_stopped(const co_comm *comm, int rank)
 {
     const bool near = rank != comm->rank && rank < comm->pulses.count;
     const co_pulse *pulse = near ? co_comm_pulse_of(comm, rank) : NULL;
-    return pulse == &comm->pulses.ranks[rank] && near &&
+    return near && pulse == &comm->pulses.ranks[rank] &&
            co_process_is_stopped(atomic_load(&pulse->pid));
 }
 
-/* A rank that is stopped, for which the one waited for may be waiting; or that one; or, of a
- * collective, the first one that has not come to it. -1: not known. */
+/* It has come as far as this rank, and so waits too. */
+static bool is_as_far(const co_comm *comm, int rank)
+{
+    char phase[CO_PULSE_PHASE];
+    const co_pulse *pulse = co_comm_pulse_of(comm, rank);
+    if (pulse == NULL || atomic_load(&pulse->step) != comm->step) {
+        return false;
+    }
+    co_pulse_phase(pulse, phase);
+    return strcmp(phase, comm->phase) == 0;
+}
+
+/* Who is seen to be less far than this rank; -1: nobody. */
+static int who_is_back(const co_comm *comm)
+{
+    for (int other = 0; other < comm->size; other++) {
+        if (other != comm->rank && co_comm_pulse_of(comm, other) != NULL &&
+            !is_as_far(comm, other)) {
+            return other;
+        }
+    }
+    return -1;
+}
+
+/* A rank that is stopped, for which the one waited for may be waiting; or that one, or whom it
+ * waits for; or, of a collective, the first one that has not come to it. -1: not known. */
 static int who_is_slow(const co_comm *comm, int rank)
 {
     for (int other = 0; other < comm->size; other++) {
@@ -41,7 +65,7 @@ static int who_is_slow(const co_comm *comm, int rank)
         const co_pulse *pulse = co_comm_pulse_of(comm, other);
         rank = pulse != NULL && atomic_load(&pulse->begun) < begun ? other : rank;
     }
-    return rank;
+    return rank >= 0 && is_as_far(comm, rank) ? who_is_back(comm) : rank;
 }
 
 static void put_slow(co_text *text, const co_comm *comm, double seconds, int rank)

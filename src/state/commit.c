@@ -218,7 +218,7 @@ static co_status read_back(const co_commit *commit, co_error *err)
 {
     co_committed *committed = NULL;
     CO_TRY(co_committed_open(commit->temp, &committed, err));
-    co_status status = co_committed_verify(committed, err);
+    co_status status = co_committed_verify(committed, commit->files, err);
     co_committed_close(committed);
     return status;
 }

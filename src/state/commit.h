@@ -44,8 +44,9 @@ CO_MUST_CHECK co_status co_committed_open(const char *folder, co_committed **out
 void co_committed_close(co_committed *committed); /* NULL is allowed */
 const co_manifest *co_committed_manifest(const co_committed *committed);
 const char *co_committed_folder(const co_committed *committed);
-/* Reads every file and compares. */
-CO_MUST_CHECK co_status co_committed_verify(const co_committed *committed, co_error *err);
+/* Reads every file and compares. `told` (or NULL) hears of its progress. */
+CO_MUST_CHECK co_status co_committed_verify(const co_committed *committed, const co_files *told,
+                                            co_error *err);
 /* folder/name; CO_FILE when the manifest has no such file. Freed by co_free. */
 CO_MUST_CHECK co_status co_committed_path(const co_committed *committed, const char *name,
                                           char **out, co_error *err);

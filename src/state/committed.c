@@ -88,6 +88,7 @@ typedef struct check {
     unsigned char *block; /* (CO_FILE_BLOCK) aligned for O_DIRECT: part of the file ... */
     uint64_t block_at;    /* ... from here on */
     size_t block_bytes;   /* so much of it; 0: none yet */
+    const co_files *told; /* of every block; or NULL */
     co_error *err;
 } check;
 
@@ -120,6 +121,9 @@ static co_status hash_range(check *c, const co_manifest_range *range)
     for (uint64_t at = range->begin; at < range->end;) {
         if (at < c->block_at || at >= c->block_at + c->block_bytes) {
             CO_TRY(read_block(c, at, range));
+            if (c->told != NULL && c->told->progress != NULL) {
+                c->told->progress(c->told->context);
+            }
         }
         size_t skip = (size_t)(at - c->block_at);
         uint64_t left = range->end - at;
@@ -214,9 +218,9 @@ static co_status check_file(check *c, const co_committed *committed, const co_ma
     return status;
 }
 
-co_status co_committed_verify(const co_committed *committed, co_error *err)
+co_status co_committed_verify(const co_committed *committed, const co_files *told, co_error *err)
 {
-    check c = {.err = err};
+    check c = {.told = told, .err = err};
     void *block = NULL;
     CO_TRY(co_alloc(CO_FILE_BLOCK + CO_FILE_BLOCK_ALIGNMENT, 1, "part of a file", &block, err));
     size_t skip = co_round_up((size_t)block, CO_FILE_BLOCK_ALIGNMENT) - (size_t)block;

@@ -79,7 +79,7 @@ co_status co_checkpoint_open(const char *path, co_committed **out, co_error *err
 {
     co_committed *committed = NULL;
     CO_TRY(co_committed_open(path, &committed, err));
-    co_status status = co_committed_verify(committed, err);
+    co_status status = co_committed_verify(committed, NULL, err);
     if (status != CO_OK) {
         co_committed_close(committed);
         return status;

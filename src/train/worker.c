@@ -530,6 +530,7 @@ static co_status check_test_samples(worker *w, co_error *err)
     if (w->progress->result.epochs > 1 || !w->job->settings->evaluate || w->job->time_only) {
         return CO_OK;
     }
+    co_comm_at(w->job->comm, w->progress->step, "load"); /* may last longer than a step */
     return co_dataset_require(w->job->dataset, CO_SPLIT_TEST, err);
 }
 
@@ -588,6 +589,7 @@ co_status co_train_from(co_job *job, const co_train_options *options, co_progres
         .classes = (int)co_output_width(job->graph, CO_OUTPUT_LOGITS),
     };
     w.mark_step = progress->step;
+    atomic_store(&job->comm->pulse->first, progress->step + 1);
     CO_TRY(begin_timeline(&w, err)); /* before the helper threads load what comes first */
     if (progress->step == 0) {       /* a resumed run's loader stands where it stood */
         CO_TRY(co_loader_seek(job->train_loader, 0, 0, err));

@@ -58,7 +58,7 @@ static co_status verify(const char *path, co_error *err)
 {
     co_committed *committed = NULL;
     CO_TRY(co_committed_open(path, &committed, err));
-    co_status status = co_committed_verify(committed, err);
+    co_status status = co_committed_verify(committed, NULL, err);
     co_committed_close(committed);
     return status;
 }
@@ -198,24 +198,24 @@ static void test_every_flip_and_cut_is_named(void **state)
         memcpy(bad, good, bytes);
         bad[at] ^= (char)(1 << at % 8);
         write_whole(file, bad, bytes);
-        assert_int_equal(co_committed_verify(committed, &err), CO_FILE);
+        assert_int_equal(co_committed_verify(committed, NULL, &err), CO_FILE);
         assert_non_null(strstr(err.text, name));
         assert_non_null(strstr(err.text, "damaged"));
         write_whole(file, good, at); /* cut there */
-        assert_int_equal(co_committed_verify(committed, &err), CO_FILE);
+        assert_int_equal(co_committed_verify(committed, NULL, &err), CO_FILE);
         assert_non_null(strstr(err.text, name));
         assert_non_null(strstr(err.text, "cut short"));
     }
     memcpy(bad, good, bytes);
     bad[bytes] = 0;
     write_whole(file, bad, bytes + 1);
-    assert_int_equal(co_committed_verify(committed, &err), CO_FILE);
+    assert_int_equal(co_committed_verify(committed, NULL, &err), CO_FILE);
     assert_non_null(strstr(err.text, "the manifest says"));
     assert_int_equal(unlink(file), 0);
-    assert_int_equal(co_committed_verify(committed, &err), CO_FILE);
+    assert_int_equal(co_committed_verify(committed, NULL, &err), CO_FILE);
     assert_non_null(strstr(err.text, "No such file"));
     assert_int_equal(mkdir(file, 0777), 0);
-    assert_int_equal(co_committed_verify(committed, &err), CO_FILE);
+    assert_int_equal(co_committed_verify(committed, NULL, &err), CO_FILE);
     assert_int_equal(rmdir(file), 0);
     co_committed_close(committed);
     free(bad);

@@ -65,7 +65,7 @@ co_status co_sim_sum_wait(co_sim_sum *const *sums, int count, co_error *err);
 co_status co_sim_sums_open(mpi_comm *comm, co_error *err);
 void co_sim_sums_close(mpi_comm *comm);
 
-/* co_window.c */
+/* mpi_window.c */
 co_status co_mpi_window_open(co_comm *comm, size_t bytes, co_window **out, co_error *err);
 void co_mpi_window_close(co_window *window);
 co_status co_mpi_window_barrier(co_window *window, co_error *err);

@@ -50,6 +50,16 @@ static void hear(co_comm *comm)
     }
 }
 
+/* All but the beats is this thread's own. */
+static void copy_pulse(const co_pulse *from, co_pulse *to)
+{
+    const size_t before = offsetof(co_pulse, beats);
+    const size_t after = before + sizeof(from->beats);
+    memcpy(to, from, before);
+    atomic_store(&to->beats, atomic_load(&from->beats));
+    memcpy((char *)to + after, (const char *)from + after, sizeof(*to) - after);
+}
+
 static void tell(co_comm *comm)
 {
     mpi_comm *mpi = mpi_of(comm);
@@ -58,7 +68,7 @@ static void tell(co_comm *comm)
         all == 0) {
         return; /* the last one is still under way */
     }
-    memcpy(&mpi->told, comm->pulse, sizeof(mpi->told));
+    copy_pulse(comm->pulse, &mpi->told);
     mpi->told_ns = co_clock_ns(&comm->clock);
     for (int rank = 0; rank < comm->size; rank++) {
         if (rank != comm->rank) {
