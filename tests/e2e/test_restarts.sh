@@ -146,13 +146,13 @@ begin two --workers 2
 ended 0 ""
 begin lost --workers 2 --max-restarts 3 --deadline 3
 reach $((10 + RANDOM % 30))
-rm "$dir/metrics.jsonl"
 ranks_of_job
 kill -KILL "${ranks[1]}"
+rm "$dir/metrics.jsonl" # what comes now is the next start's
 reach $((5 + RANDOM % 20))
-rm "$dir/metrics.jsonl"
 ranks_of_job
 kill -STOP "${ranks[RANDOM % 2]}"
+rm "$dir/metrics.jsonl"
 reach 5
 kill -KILL "$(pgrep -P "$pid" mpirun)"
 ended 0 "restart 1 of 3: rank 1 \($(hostname)\) was lost in step [0-9]+ \([a-z]+\): killed by"
