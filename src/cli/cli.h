@@ -6,6 +6,7 @@
 #ifndef CO_CLI_CLI_H
 #define CO_CLI_CLI_H
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -65,8 +66,8 @@ const char *co_cli_results_folder(const co_settings *settings, char *buffer, siz
  * step under way can be finished; a second one ends the program at once, unless it is a hangup.
  * Ignores SIGPIPE, and SIGXFSZ so that a file that may not grow is a failed write. */
 const atomic_int *co_cli_catch_signals(void);
-/* false under nohup: a lost terminal is to be nothing. */
-bool co_cli_minds_hangup(void);
+/* What a process that waits for others reads instead: these signals, and SIGCHLD. */
+void co_cli_front_signals(sigset_t *out);
 /* They end the process again: for what cannot stop in good order. */
 void co_cli_leave_signals(void);
 

@@ -28,14 +28,7 @@ static double now(void)
 co_status co_launch_block_signals(co_launch *launch, co_error *err)
 {
     sigset_t ours;
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGINT);
-    sigaddset(&ours, SIGTERM);
-    sigaddset(&ours, SIGUSR1);
-    sigaddset(&ours, SIGCHLD);
-    if (co_cli_minds_hangup()) {
-        sigaddset(&ours, SIGHUP);
-    }
+    co_cli_front_signals(&ours);
     sigprocmask(SIG_BLOCK, &ours, NULL);                                    /* they are read */
     if (launch->cli->stop != NULL && atomic_load(launch->cli->stop) != 0) { /* it came before */
         return co_fail(err, CO_STOPPED, "stopped by a signal before the workers began");

@@ -365,13 +365,7 @@ static co_status follow(follower *f, co_error *err)
 static co_status open_signals(follower *f, co_error *err)
 {
     sigset_t ours;
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGINT);
-    sigaddset(&ours, SIGTERM);
-    sigaddset(&ours, SIGCHLD);
-    if (co_cli_minds_hangup()) {
-        sigaddset(&ours, SIGHUP);
-    }
+    co_cli_front_signals(&ours);
     sigprocmask(SIG_BLOCK, &ours, NULL);
     f->signals = signalfd(-1, &ours, SFD_CLOEXEC);
     return f->signals >= 0 ? CO_OK

@@ -30,15 +30,28 @@ static void set_handler(int number, void (*handler)(int))
     sigaction(number, &action, NULL);
 }
 
-bool co_cli_minds_hangup(void)
+/* false under nohup: a lost terminal is to be nothing. */
+static bool minds_hangup(void)
 {
     struct sigaction action;
     return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler != SIG_IGN;
 }
 
+void co_cli_front_signals(sigset_t *out)
+{
+    sigemptyset(out);
+    sigaddset(out, SIGINT);
+    sigaddset(out, SIGTERM);
+    sigaddset(out, SIGUSR1);
+    sigaddset(out, SIGCHLD);
+    if (minds_hangup()) {
+        sigaddset(out, SIGHUP);
+    }
+}
+
 const atomic_int *co_cli_catch_signals(void)
 {
-    if (co_cli_minds_hangup()) {
+    if (minds_hangup()) {
         set_handler(SIGHUP, on_hangup);
     }
     set_handler(SIGINT, on_signal);
@@ -51,7 +64,7 @@ const atomic_int *co_cli_catch_signals(void)
 
 void co_cli_leave_signals(void)
 {
-    if (co_cli_minds_hangup()) {
+    if (minds_hangup()) {
         set_handler(SIGHUP, SIG_DFL);
     }
     set_handler(SIGINT, SIG_DFL);

@@ -9,20 +9,6 @@
 
 #include "cli/sim.h"
 
-static sigset_t signals_to_read(void)
-{
-    sigset_t ours;
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGINT);
-    sigaddset(&ours, SIGTERM);
-    sigaddset(&ours, SIGUSR1);
-    sigaddset(&ours, SIGCHLD);
-    if (co_cli_minds_hangup()) {
-        sigaddset(&ours, SIGHUP);
-    }
-    return ours;
-}
-
 /* In a session of its own: Ctrl-C is this process's to pass on. */
 static void become(char *words[], bool silent, pid_t front)
 {
@@ -97,8 +83,9 @@ static co_status start_and_wait(const co_cli *cli, char *words[], bool silent, c
 co_status co_cli_sim_process(const co_cli *cli, char *words[], bool silent, co_sim_ended *out,
                              co_error *err)
 {
-    const sigset_t ours = signals_to_read();
+    sigset_t ours;
     sigset_t before;
+    co_cli_front_signals(&ours);
     (void)signal(SIGCHLD, SIG_DFL); /* who ignores it never learns how a process ended */
     (void)sigprocmask(SIG_BLOCK, &ours, &before);
     co_status status = start_and_wait(cli, words, silent, &ours, out, err);

@@ -90,9 +90,9 @@ grep -q preempted "$TMP/stopped/status" || fail "status: $(cat "$TMP/stopped/sta
 
 # A worker of the other node is killed: it is named, and the job goes on from the newest checkpoint,
 # on the same nodes, to the same bits.
-start undisturbed --max-steps 100
+start undisturbed --max-steps 1000
 ended 0 0
-start restarted --max-steps 100 --log-interval 1 --checkpoint-every 5 --max-restarts 1
+start restarted --max-steps 1000 --log-interval 1 --checkpoint-every 5 --max-restarts 1
 for _ in $(seq 600); do
     grep -q '"step":20,' "$TMP/restarted/metrics.jsonl" 2>/dev/null && break
     sleep 0.05
